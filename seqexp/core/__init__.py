@@ -1,0 +1,1 @@
+"""Errors, files, seeds and run records. Imports nothing else of seqexp, and no torch."""

@@ -1,0 +1,100 @@
+"""Files that are whole or absent: atomic writes, checksums, fingerprints."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seqexp.core.errors import DataError
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+
+
+def write_error(error: OSError, path: Path) -> DataError:
+    """Turn an operating-system refusal to write into the one message a user sees."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return DataError(
+        f"cannot write {path.name}: {reason}",
+        where=path.parent,
+        expected="a folder with free space and write permission",
+        fix="free some space or choose another output folder",
+    )
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary sibling of ``path`` that replaces it when the block ends well and vanishes otherwise.
+
+    The sibling keeps the suffixes of ``path``, because writers choose a format by them.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.part.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in _UNWRITABLE:
+            raise write_error(error, path) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_dir(path: str | Path) -> Iterator[Path]:
+    """Like :func:`atomic_path` for a folder, which must not exist yet or is replaced as a whole."""
+    path = Path(path)
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.part.{path.name}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in _UNWRITABLE:
+            raise write_error(error, path) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_writable(folder: str | Path) -> Path:
+    """Create ``folder`` if needed and prove that a file can be written there, before any work starts."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{uuid.uuid4().hex[:8]}.probe"
+        try:
+            probe.write_bytes(b"\0" * 4096)
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(error, folder / "output") from error
+    return folder
+
+
+def sha256_of(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        for block in iter(lambda: handle.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fingerprint(paths: Iterable[str | Path], *settings: object) -> str:
+    """Short identity of a set of inputs: names, sizes and contents of files, and the settings that shape them."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(p) for p in paths):
+        digest.update(f"{path.name}\0{path.stat().st_size}\0{sha256_of(path)}\0".encode())
+    for setting in settings:
+        digest.update(repr(setting).encode() + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Recipes: fetch, verify and prepare a dataset folder."""

@@ -1,0 +1,1 @@
+"""The DNA wing: windows and tracks in, expression and regulatory elements out."""

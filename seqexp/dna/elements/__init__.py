@@ -1,0 +1,1 @@
+"""Masks to elements; MACS3 peaks; the comparison of the two."""

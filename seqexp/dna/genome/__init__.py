@@ -1,0 +1,1 @@
+"""Files and coordinates: intervals, FASTA, bigWig, gene tables, splits. No torch."""

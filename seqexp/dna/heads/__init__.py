@@ -1,0 +1,1 @@
+"""From gated hidden states to expression."""

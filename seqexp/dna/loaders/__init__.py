@@ -1,0 +1,1 @@
+"""Windows around TSSs, from files to batches."""

@@ -1,0 +1,1 @@
+"""Beta evidence, its algebra, and the mask it yields."""

@@ -1,0 +1,1 @@
+"""Simulated genomes with planted elements. No torch."""

@@ -1,0 +1,1 @@
+"""Losses, metrics, target transforms and naive baselines of both wings."""

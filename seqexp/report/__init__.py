@@ -1,0 +1,1 @@
+"""Figures, the finished run folder and its HTML page."""
