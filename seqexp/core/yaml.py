@@ -20,9 +20,10 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) 
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
         if key in seen:
+            first, second = seen[key].start_mark, key_node.start_mark
             raise ConfigError(
                 f"key {key!r} is written twice",
-                where=f"{key_node.start_mark.name}, lines {seen[key].start_mark.line + 1} and {key_node.start_mark.line + 1}",
+                where=f"{second.name}, lines {first.line + 1} and {second.line + 1}",
                 expected="every key once per mapping",
                 fix="delete one of the two lines",
             )
