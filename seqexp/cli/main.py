@@ -1,0 +1,76 @@
+"""`seqexp COMMAND ...`: finds the command, runs it, turns errors a user may see into one message."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+from seqexp import __version__
+from seqexp.core.errors import ConfigError, SeqexpError
+
+
+class Command(NamedTuple):
+    """Where a command lives (``module:function``) and its line in the help."""
+
+    target: str
+    help: str
+
+
+# Imported only when called, so that the help costs no torch. Each function: argv (list of str) -> exit status.
+COMMANDS: dict[str, Command] = {
+    "demo": Command("seqexp.cli.demo:main", "simulate a small genome, train, find elements, write a report"),
+    "data": Command("seqexp.cli.data:main", "prepare a dataset from a recipe, or check one"),
+    "fit": Command("seqexp.cli.fit:fit", "train a model from a config and finish its run folder"),
+    "validate": Command("seqexp.cli.fit:validate", "metrics of a run on the validation split"),
+    "test": Command("seqexp.cli.fit:test", "metrics of a run on the test split"),
+    "predict": Command("seqexp.cli.fit:predict", "write the predictions of a run for all genes"),
+    "elements": Command("seqexp.cli.elements:main", "turn the masks of a run into BED, narrowPeak and bigWig"),
+    "peaks": Command("seqexp.cli.peaks:main", "call peaks with MACS3, or read existing ones"),
+    "compare": Command("seqexp.cli.compare:main", "compare elements with peaks at equal base-pair budgets"),
+    "report": Command("seqexp.cli.report:main", "write the HTML report of a run"),
+    "doctor": Command("seqexp.cli.doctor:main", "what is installed and usable on this machine"),
+}
+
+
+def usage() -> str:
+    """Text of ``seqexp --help``."""
+    lines = [f"  {name:<10}{command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: seqexp COMMAND [ARGUMENTS]",
+            "",
+            "Predict gene expression from DNA and the signals that control it, and find the elements that matter.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "seqexp COMMAND --help explains one command; seqexp --version prints the version.",
+        ]
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 2 a mistake told in one message, 130 interrupted."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(usage())
+        return 0 if arguments else 2
+    if arguments[0] in {"-V", "--version"}:
+        print(f"seqexp {__version__}")
+        return 0
+    try:
+        return _run(arguments[0], arguments[1:])
+    except SeqexpError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    if name not in COMMANDS:
+        raise ConfigError(f"unknown command {name!r}", expected="one of: " + ", ".join(COMMANDS))
+    module, function = COMMANDS[name].target.split(":")
+    return int(getattr(importlib.import_module(module), function)(arguments))
