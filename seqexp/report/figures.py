@@ -1,0 +1,130 @@
+"""Figures of a DNA run: learning curves, predicted against measured, baselines, precision-recall."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from seqexp.report.style import BASELINE, MODEL, PEAKS, SIGNAL, TRAIN, TRUTH, VAL, house_style, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = {"model": MODEL, "macs3": PEAKS, "signal": SIGNAL, "truth": TRUTH}
+
+
+def colour_of(name: str) -> str:
+    """Colour of a model, peak set, signal rule or baseline by its name."""
+    return next((colour for key, colour in _COLOURS.items() if key in name.lower()), BASELINE)
+
+
+def learning_curves(log: pd.DataFrame) -> Figure:
+    """Loss and validation Pearson per epoch.
+
+    Parameters
+    ----------
+    log : DataFrame
+        One row per logged step with columns ``epoch`` and any of ``train_loss``, ``val_loss``, ``val_pearson``.
+    """
+    with house_style():
+        figure = new_figure(7.2, 2.6)
+        left, right = figure.subplots(1, 2)
+        per_epoch = log.groupby("epoch").mean(numeric_only=True)
+        for name, colour in (("train_loss", TRAIN), ("val_loss", VAL)):
+            if name in per_epoch:
+                series = per_epoch[name].dropna()
+                left.plot(
+                    series.index, series.to_numpy(), color=colour, label=name.replace("_loss", ""), marker=".", ms=4
+                )
+        left.set(xlabel="epoch", ylabel="loss", title="Loss")
+        left.legend()
+        if "val_pearson" in per_epoch:
+            series = per_epoch["val_pearson"].dropna()
+            right.plot(series.index, series.to_numpy(), color=VAL, marker=".", ms=4)
+            if len(series):
+                best = series.idxmax()
+                right.axvline(best, color="#cccccc", lw=0.8, zorder=0)
+                right.annotate(
+                    f"best {series[best]:.3f}", (best, series[best]), xytext=(4, -12), textcoords="offset points"
+                )
+        right.set(xlabel="epoch", ylabel="Pearson r", title="Validation")
+    return figure
+
+
+def predicted_against_measured(predictions: pd.DataFrame, unit: str, metrics: dict[str, Any]) -> Figure:
+    """Scatter of held-out predictions, one panel for validation and one for test.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns ``split``, ``target`` and ``prediction``, both in ``unit``.
+    unit : str
+        Unit of the axes, for example ``log2(TPM+1)``.
+    metrics : dict
+        Flat metrics; ``<split>_pearson`` with ``_low`` and ``_high`` are printed in the panels.
+    """
+    with house_style():
+        figure = new_figure(7.2, 3.5)
+        for axis, split in zip(figure.subplots(1, 2, sharex=True, sharey=True), ("val", "test")):
+            part = predictions[predictions["split"] == split]
+            limits = np.nanpercentile(predictions[["target", "prediction"]].to_numpy(float), [0, 100])
+            axis.plot(limits, limits, color="#cccccc", lw=0.8, zorder=0)
+            axis.scatter(part["target"], part["prediction"], s=8, alpha=0.45, color=MODEL, lw=0, rasterized=True)
+            r, low, high = (metrics.get(f"{split}_pearson{end}", float("nan")) for end in ("", "_low", "_high"))
+            title = f"{'Validation' if split == 'val' else 'Test'}  r = {r:.3f}"
+            axis.set_title(title + (f"  [{low:.3f}, {high:.3f}]" if np.isfinite(low) else ""))
+            axis.set_xlabel(f"measured {unit}")
+            axis.text(0.02, 0.97, f"n = {len(part)}", transform=axis.transAxes, va="top", color="#555555")
+        figure.axes[0].set_ylabel(f"predicted {unit}")
+    return figure
+
+
+def interval_bars(rows: pd.DataFrame, title: str, xlabel: str) -> Figure:
+    """Horizontal bars with 95 % intervals.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``name``, ``value``, ``low``, ``high`` (the last two may be NaN).
+    """
+    with house_style():
+        figure = new_figure(7.2, 0.55 + 0.34 * len(rows))
+        axis = figure.subplots()
+        places = np.arange(len(rows))[::-1]
+        values = rows["value"].to_numpy(float)
+        errors = np.abs(np.vstack([values - rows["low"].to_numpy(float), rows["high"].to_numpy(float) - values]))
+        axis.barh(places, values, color=[colour_of(n) for n in rows["name"]], height=0.66)
+        axis.errorbar(values, places, xerr=np.nan_to_num(errors), fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
+        axis.set_yticks(places, rows["name"])
+        axis.tick_params(axis="y", length=0)
+        edge = np.nanmax(np.r_[values, rows["high"].to_numpy(float), 0.05])
+        for place, value, high in zip(places, values, rows["high"].to_numpy(float)):
+            text_x = np.nanmax([value, high, 0.0]) if np.isfinite(value) else 0.0
+            axis.text(text_x + 0.015 * edge, place, "not defined" if np.isnan(value) else f"{value:.3f}", va="center")
+        axis.set_xlim(min(0.0, float(np.nanmin(np.r_[values, 0.0])) * 1.15), edge * 1.14)
+        axis.axvline(0, color="#666666", lw=0.8)
+        axis.set(title=title, xlabel=xlabel)
+    return figure
+
+
+def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray, float]], prevalence: float) -> Figure:
+    """Precision against recall of planted elements.
+
+    Parameters
+    ----------
+    curves : dict
+        Name to (recall, precision, average precision).
+    prevalence : float
+        Precision of a random ranking.
+    """
+    with house_style():
+        figure = new_figure(4.6, 3.6)
+        axis = figure.subplots()
+        for name, (recall, precision, area) in curves.items():
+            axis.step(recall, precision, where="post", color=colour_of(name), label=f"{name}  {area:.3f}", lw=1.6)
+        axis.axhline(prevalence, color="#cccccc", lw=0.8, ls="--", label=f"random  {prevalence:.3f}")
+        axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title="Planted elements (area)")
+        axis.legend(loc="upper right")
+    return figure
