@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ MODEL, PEAKS, SIGNAL, TRUTH, BASELINE = "#1f5fa8", "#d1711b", "#4d8f6a", "#22222
 TRACKS = ("#4d8f6a", "#8a6bb1", "#b5892d", "#5b7f95", "#a85c6b", "#6d7f3c")
 TRAIN, VAL = "#9aa3ad", "#1f5fa8"
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.spines.top": False,
