@@ -1,0 +1,177 @@
+"""Regression and ranking metrics in float64; what is undefined is NaN and counted, never a number."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score
+
+from seqexp.core.errors import DataError
+from seqexp.objectives.bootstrap import Bound, bootstrap_interval
+
+__all__ = [
+    "Bound",
+    "RegressionScores",
+    "StreamingRegression",
+    "average_precision",
+    "bootstrap_interval",
+    "pearson",
+    "r_squared",
+    "regression_scores",
+    "spearman",
+]
+
+Array = NDArray[np.float64]
+
+
+def pearson(prediction: ArrayLike, target: ArrayLike) -> float:
+    """Pearson correlation of two vectors; NaN when either is constant or has fewer than two values."""
+    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if x.size < 2 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
+        return float("nan")
+    x, y = x - x.mean(), y - y.mean()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
+    return float(np.clip(x @ y, -1.0, 1.0))
+
+
+def spearman(prediction: ArrayLike, target: ArrayLike) -> float:
+    """Rank correlation with ties averaged; NaN where :func:`pearson` is, or where a value is NaN."""
+    return pearson(rankdata(prediction, nan_policy="propagate"), rankdata(target, nan_policy="propagate"))
+
+
+def r_squared(prediction: ArrayLike, target: ArrayLike) -> float:
+    """1 - residual / total sum of squares; NaN when the target is constant."""
+    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if y.size < 2 or np.ptp(y) == 0.0:
+        return float("nan")
+    return float(1.0 - np.square(y - x).sum() / np.square(y - y.mean()).sum())
+
+
+@dataclass(frozen=True)
+class RegressionScores:
+    """Agreement of predictions with targets; with several targets the mean over those where it is defined.
+
+    Attributes
+    ----------
+    pearson, spearman, r2 : float
+        NaN where undefined.
+    mse, mae : float
+        In squared and plain units of the target.
+    num : int
+        Rows scored.
+    num_undefined : int
+        Targets (columns) whose correlation is undefined because prediction or measurement is constant.
+    """
+
+    pearson: float
+    spearman: float
+    mse: float
+    mae: float
+    r2: float
+    num: int
+    num_undefined: int
+
+    def as_dict(self, prefix: str = "") -> dict[str, float]:
+        """Flat mapping, names prefixed."""
+        return {prefix + name: float(value) for name, value in asdict(self).items()}
+
+
+def _defined_mean(values: Array) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def regression_scores(prediction: ArrayLike, target: ArrayLike) -> RegressionScores:
+    """Score predictions (B,) or (B, G) against targets of the same shape.
+
+    Raises
+    ------
+    DataError
+        The shapes differ.
+    """
+    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if x.shape != y.shape:
+        raise DataError(f"predictions of shape {x.shape} against targets of shape {y.shape}", expected="equal shapes")
+    if x.size == 0:
+        return RegressionScores(*[float("nan")] * 5, num=0, num_undefined=1 if x.ndim == 1 else x.shape[1])
+    x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
+    columns = range(x.shape[1])
+    correlations = np.array([pearson(x[:, g], y[:, g]) for g in columns])
+    return RegressionScores(
+        pearson=_defined_mean(correlations),
+        spearman=_defined_mean(np.array([spearman(x[:, g], y[:, g]) for g in columns])),
+        mse=float(np.square(x - y).mean()),
+        mae=float(np.abs(x - y).mean()),
+        r2=_defined_mean(np.array([r_squared(x[:, g], y[:, g]) for g in columns])),
+        num=len(x),
+        num_undefined=int(np.isnan(correlations).sum()),
+    )
+
+
+class StreamingRegression:
+    """Collects predictions batch by batch and scores each row once.
+
+    Samplers of several processes repeat rows to give every process as many; rows are told apart by their ``index``,
+    the first of equal indices stays. Values are kept (Spearman needs them all) as float64.
+    """
+
+    def __init__(self) -> None:
+        self._index: list[NDArray[np.int64]] = []
+        self._columns: list[dict[str, Array]] = []
+
+    def update(self, index: ArrayLike, prediction: ArrayLike, target: ArrayLike, loss: ArrayLike | None = None) -> None:
+        """Add a batch: row numbers (B,), predictions and targets (B, G), optionally the loss of each row (B,)."""
+        rows = np.asarray(index, dtype=np.int64).reshape(-1)
+        columns = {"prediction": np.asarray(prediction, np.float64), "target": np.asarray(target, np.float64)}
+        if loss is not None:
+            columns["loss"] = np.asarray(loss, np.float64)
+        if any(len(values) != len(rows) for values in columns.values()):
+            shapes = {name: values.shape for name, values in columns.items()}
+            raise DataError(f"{len(rows)} row numbers for values of shapes {shapes}", expected="one row number per row")
+        self._index.append(rows)
+        self._columns.append(columns)
+
+    def merge(self, other: StreamingRegression) -> None:
+        """Add what another process collected."""
+        self._index += other._index
+        self._columns += other._columns
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        self._index, self._columns = [], []
+
+    def rows(self) -> dict[str, NDArray[Any]]:
+        """Distinct rows sorted by ``index``: index (R,), prediction (R, G), target (R, G), loss (R,) if given."""
+        if not self._index:
+            empty = np.zeros((0, 1))
+            return {"index": np.zeros(0, dtype=np.int64), "prediction": empty, "target": empty}
+        index, first = np.unique(np.concatenate(self._index), return_index=True)
+        names = self._columns[0]
+        return {"index": index, **{n: np.concatenate([c[n] for c in self._columns])[first] for n in names}}
+
+    def compute(self) -> RegressionScores:
+        """Score the distinct rows."""
+        rows = self.rows()
+        return regression_scores(rows["prediction"], rows["target"])
+
+
+def average_precision(score: ArrayLike, is_positive: ArrayLike, weight: ArrayLike | None = None) -> float:
+    """Area under precision-recall as a step function, ties taken together; NaN without a positive.
+
+    Parameters
+    ----------
+    score : array (R,)
+        Higher is more likely positive.
+    is_positive : array (R,) of bool
+    weight : array (R,), optional
+        For example the width of each interval in base pairs.
+    """
+    labels = np.asarray(is_positive, dtype=bool)
+    if not labels.any():
+        return float("nan")
+    values = np.asarray(score, dtype=np.float64)
+    return float(average_precision_score(labels, values, sample_weight=weight))
