@@ -1,0 +1,96 @@
+"""Tables behind the recipe steps: read, write, join with an annotation."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seqexp.core.errors import DataError
+from seqexp.core.files import atomic_path
+
+
+def read_table(path: Path, separator: str = "\t", header: int | None = 0) -> pd.DataFrame:
+    """Read a (gzipped) table, or say in one message why it cannot be read."""
+    try:
+        return pd.read_csv(path, sep=separator, header=header, comment=None, low_memory=False)
+    except FileNotFoundError as error:
+        raise DataError("no such file", where=path, fix="add it to the sources of the recipe") from error
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+        EOFError,
+        OSError,
+        zlib.error,
+    ) as error:
+        raise DataError(f"cannot be read as a table: {error}", where=path, expected="a whole text table") from error
+
+
+def write_table(frame: pd.DataFrame, path: Path, header: bool = True) -> None:
+    """Write tab-separated text atomically; gzipped with a fixed time stamp, so that equal tables are equal files."""
+    text = frame.to_csv(sep="\t", index=False, header=header).encode()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
+
+
+def covered_rows(genes: pd.DataFrame, bed: Path, flank_bp: int) -> np.ndarray:
+    """Which genes have TSS +- flank (0-based, [tss - flank, tss + flank)) wholly inside one interval of a BED.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean (G,).
+    """
+    intervals = read_table(bed, header=None)
+    is_covered = np.zeros(len(genes), dtype=bool)
+    tss, chrom = genes["tss"].to_numpy(), genes["chrom"].to_numpy()
+    for name, start, end in intervals[[0, 1, 2]].itertuples(index=False):
+        is_covered |= (chrom == name) & (tss - flank_bp >= start) & (tss + flank_bp <= end)
+    return is_covered
+
+
+def read_gtf_genes(path: Path) -> pd.DataFrame:
+    """Gene lines of a GTF as gene_id (no version), gene_name, chrom, tss (0-based 5' end), strand.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read or has no gene line.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    rows = []
+    try:
+        with opener(path, "rt", encoding="utf-8") as handle:  # type: ignore[operator]
+            for line in handle:
+                cells = line.rstrip("\n").split("\t")
+                if len(cells) < 9 or cells[2] != "gene":
+                    continue
+                tags = dict(re.findall(r'(\w+) "([^"]*)"', cells[8]))
+                tss = int(cells[3]) - 1 if cells[6] == "+" else int(cells[4]) - 1
+                gene_id = tags.get("gene_id", "").split(".")[0]
+                rows.append((gene_id, tags.get("gene_name", gene_id), cells[0], tss, cells[6]))
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DataError(f"cannot be read as GTF: {error}", where=path, expected="a whole GTF file") from error
+    if not rows:
+        raise DataError("no gene line", where=path, expected="a GTF with feature 'gene'")
+    return pd.DataFrame(rows, columns=["gene_id", "gene_name", "chrom", "tss", "strand"])
+
+
+def join_annotation(values: pd.DataFrame, genes: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Genes of ``values`` that the annotation knows, with their position; the others are counted in ``notes``.
+
+    An id annotated twice (the pseudoautosomal regions, on X and Y) is taken at its first line.
+    """
+    num_twice = int(genes["gene_id"].duplicated().sum())
+    if num_twice:
+        notes.append(f"{num_twice} annotation lines ignored: gene_id seen before (pseudoautosomal copies)")
+    joined = genes[~genes["gene_id"].duplicated()].merge(values, on="gene_id", how="inner", validate="one_to_one")
+    num_unknown = len(values) - len(joined)
+    if num_unknown:
+        notes.append(f"{num_unknown} dropped: gene_id not in the annotation")
+    return joined

@@ -1,0 +1,79 @@
+"""Tracks behind the recipe steps: copy ratio of a segment, and a track scaled inside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyBigWig
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import atomic_path
+
+
+def parse_segment(text: str) -> tuple[str, int, int]:
+    """``chrom:start-end`` as chromosome, start and end (0-based, half-open)."""
+    chrom, _, bounds = text.rpartition(":")
+    start, _, end = bounds.replace(",", "").partition("-")
+    if not chrom or not start.isdigit() or not end.isdigit() or int(start) >= int(end):
+        raise ConfigError(f"not a segment: {text!r}", expected="chrom:start-end with start < end")
+    return chrom, int(start), int(end)
+
+
+def copy_ratio(path: Path, amplified: str, reference: list[str]) -> float:
+    """Median value of the intervals of a bigWig in one segment, over the median in the reference segments."""
+    inside = np.median(_values(path, [amplified]))
+    outside = np.median(_values(path, reference))
+    if not (outside > 0 and inside > 0):
+        raise DataError(f"median signal {inside} against {outside}", where=path, expected="signal in all segments")
+    return float(inside / outside)
+
+
+def scale_track(path: Path, output: Path, segment: str, factor: float) -> None:
+    """Copy a bigWig, with the values of intervals centred inside ``segment`` (0-based, half-open) times ``factor``."""
+    name, start, end = parse_segment(segment)
+    with atomic_path(output) as temporary:
+        source, target = _open(path), pyBigWig.open(str(temporary), "w")
+        try:
+            sizes = source.chroms()
+            target.addHeader(list(sizes.items()))
+            for chrom in sizes:
+                starts, ends, values = _intervals(source, chrom, 0, sizes[chrom])
+                if not starts.size:
+                    continue
+                centre = (starts + ends) // 2
+                is_inside = (chrom == name) & (centre >= start) & (centre < end)
+                scaled = np.where(is_inside, values * factor, values)
+                target.addEntries([chrom] * starts.size, starts.tolist(), ends=ends.tolist(), values=scaled.tolist())
+        finally:
+            source.close()
+            target.close()
+
+
+def _values(path: Path, segments: list[str]) -> np.ndarray:
+    source = _open(path)
+    try:
+        parts = []
+        for segment in segments:
+            chrom, start, end = parse_segment(segment)
+            if chrom not in source.chroms():
+                raise DataError(f"no chromosome {chrom}", where=path, expected=", ".join(source.chroms()))
+            parts.append(_intervals(source, chrom, start, min(end, source.chroms(chrom)))[2])
+    finally:
+        source.close()
+    found = np.concatenate(parts)
+    if not found.size:
+        raise DataError(f"no signal in {', '.join(segments)}", where=path, expected="intervals with values")
+    return found
+
+
+def _intervals(source: pyBigWig.pyBigWig, chrom: str, start: int, end: int) -> tuple[np.ndarray, ...]:
+    rows = np.array(source.intervals(chrom, start, end) or [], dtype=np.float64).reshape(-1, 3)
+    return rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64), rows[:, 2]
+
+
+def _open(path: Path) -> pyBigWig.pyBigWig:
+    try:
+        return pyBigWig.open(str(path))
+    except RuntimeError as error:
+        raise DataError("cannot be read as bigWig", where=path, expected="a whole bigWig file") from error

@@ -1,0 +1,220 @@
+"""Signals along the genome: windows of several bigWig tracks, binned, with a stated policy for missing values."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pyBigWig
+from numpy.typing import NDArray
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.names import NameMap
+
+Missing = Literal["zero", "nan", "error"]
+Aggregate = Literal["mean", "max", "sum"]
+_MAGICS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
+
+
+class TrackSet:
+    """Random access to several bigWig files as one table of signals.
+
+    Parameters
+    ----------
+    paths : mapping
+        Track name to bigWig file; the order is the order of the last axis. May be empty.
+    missing : {"zero", "nan", "error"}
+        What a base without a value is: zero signal, NaN, or an error. Bases outside the chromosome, and chromosomes that
+        one track does not list, are missing values too.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Track names.
+    chrom_sizes : dict
+        Length in bp of every chromosome that at least one track lists.
+
+    Raises
+    ------
+    DataError
+        A file is missing, is not a bigWig, is cut short, or was made on another assembly than the others.
+
+    Notes
+    -----
+    Objects can be pickled and used after a fork: each process opens the files for itself.
+    """
+
+    def __init__(self, paths: Mapping[str, str | Path], missing: Missing = "zero") -> None:
+        if missing not in get_args(Missing):
+            raise ConfigError(f"missing: {missing!r}", expected="one of zero, nan, error")
+        self.paths = {name: Path(path) for name, path in paths.items()}
+        self.names = tuple(self.paths)
+        self.missing = missing
+        self._handles: list[Any] = []
+        self._pid = -1
+        sizes = [dict(handle.chroms()) for handle in self._open()]
+        self._sizes: dict[str, dict[str, int]] = dict(zip(self.names, sizes))
+        self._maps = [NameMap(of_track) for of_track in sizes]
+        self.chrom_sizes = self._union()
+
+    def values(self, interval: Interval, bin_bp: int = 1, agg: Aggregate = "mean") -> NDArray[np.float32]:
+        """Signals of a window.
+
+        Parameters
+        ----------
+        interval : Interval
+            May reach beyond the chromosome. Strand ``-`` turns the window round: the first bin is the one of highest
+            coordinates.
+        bin_bp : int
+            Width of a bin; must divide the width of the window.
+        agg : {"mean", "max", "sum"}
+            How the bases of a bin are summarised, exactly and in float64. Under the policy ``nan`` only bases with a value
+            count, and a bin without any is NaN; under ``zero`` a base without a value counts as 0.
+
+        Returns
+        -------
+        float32 array (N, T)
+            ``N = width / bin_bp`` bins of T tracks.
+
+        Raises
+        ------
+        DataError
+            A value is missing and the policy is ``error``; a file cannot be read.
+        ConfigError
+            The width is not a multiple of ``bin_bp``, or ``agg`` is unknown.
+        """
+        if bin_bp < 1 or interval.width % bin_bp:
+            raise ConfigError(
+                f"a window of {interval.width} bp cannot be cut into bins of {bin_bp} bp",
+                where=str(interval),
+                expected="a window width that is a multiple of bin_bp",
+            )
+        if agg not in get_args(Aggregate):
+            raise ConfigError(f"agg: {agg!r}", expected="one of mean, max, sum")
+        signals = np.empty((interval.width // bin_bp, len(self.names)), dtype=np.float32)
+        for track, handle in enumerate(self._open()):
+            bases = self._bases(track, handle, interval)
+            signals[:, track] = bases if bin_bp == 1 else _summarise(bases.reshape(-1, bin_bp), agg, self.missing)
+        return np.ascontiguousarray(signals[::-1]) if interval.is_reverse else signals
+
+    def close(self) -> None:
+        """Close the files; the next read opens them again."""
+        if self._pid == os.getpid():
+            for handle in self._handles:
+                handle.close()
+        self._handles, self._pid = [], -1
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handles": [], "_pid": -1}
+
+    def __repr__(self) -> str:
+        return f"TrackSet({', '.join(self.names) or 'no tracks'}; missing={self.missing})"
+
+    def sizes_of(self, name: str) -> dict[str, int]:
+        """Chromosome lengths in bp in the header of one track."""
+        return dict(self._sizes[name])
+
+    def _open(self) -> list[Any]:
+        if self._pid != os.getpid():
+            # The parent's handles are dropped without closing: their file position is shared with the parent.
+            self._handles = [open_bigwig(path) for path in self.paths.values()]
+            self._pid = os.getpid()
+        return self._handles
+
+    def _union(self) -> dict[str, int]:
+        union: dict[str, int] = {}
+        owner: dict[str, str] = {}
+        for name in self.names:
+            for chrom, size in self._sizes[name].items():
+                known = NameMap(union).find(chrom) if chrom not in union else chrom
+                if known is not None and union[known] != size:
+                    raise DataError(
+                        f"chromosome {chrom} has {size} bp in track {name} and {union[known]} bp in track {owner[known]}",
+                        where=self.paths[name],
+                        expected="tracks of one assembly",
+                        fix="lift the track over, or use the file made on the same assembly",
+                    )
+                if known is None:
+                    union[chrom], owner[chrom] = size, name
+        return union
+
+    def _bases(self, track: int, handle: Any, interval: Interval) -> NDArray[np.float32]:
+        """Values per base (L,) in forward orientation, missing values by policy."""
+        name = self.names[track]
+        chrom = self._maps[track].find(interval.chrom)
+        bases = np.full(interval.width, np.nan, dtype=np.float32)
+        if chrom is not None:
+            start, end = max(interval.start, 0), min(interval.end, self._sizes[name][chrom])
+            if start < end:
+                try:
+                    found = handle.values(chrom, start, end, numpy=True)
+                except RuntimeError as error:
+                    raise _damaged(f"track {name} cannot be read at {interval}: {error}", self.paths[name]) from error
+                bases[start - interval.start : end - interval.start] = found
+        if self.missing == "zero":
+            np.nan_to_num(bases, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        elif self.missing == "error" and np.isnan(bases).any():
+            first = interval.start + int(np.argmax(np.isnan(bases)))
+            raise DataError(
+                f"track {name} has no value for {int(np.isnan(bases).sum())} of {interval.width} bases",
+                where=f"{interval}, first at {interval.chrom}:{first}, in {self.paths[name]}",
+                expected="a value for every base, because missing is 'error'",
+                fix="set missing: zero or missing: nan",
+            )
+        return bases
+
+
+def open_bigwig(path: Path) -> Any:
+    """Open a bigWig after looking at both of its ends: libBigWig can crash on a file that was cut short.
+
+    Raises
+    ------
+    DataError
+        The file is missing, is not a bigWig, or is cut short.
+    """
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(64)
+            handle.seek(max(0, os.fstat(handle.fileno()).st_size - 4))
+            tail, size = handle.read(4), handle.tell()
+    except OSError as error:
+        raise DataError(f"cannot read the track: {error.strerror}", where=path, fix="check the path") from error
+    if head[:4] not in _MAGICS:
+        raise DataError("the track is not a bigWig", where=path, expected="a file in bigWig format")
+    order = "<" if head[:4] == _MAGICS[0] else ">"
+    offsets = struct.unpack(f"{order}QQQ", head[8:32]) if len(head) == 64 else (size,)
+    if tail != head[:4] or max(offsets) >= size:
+        raise _damaged("the bigWig is truncated: its end mark is missing", path)
+    try:
+        opened = pyBigWig.open(str(path))
+    except RuntimeError as error:
+        raise _damaged(f"the bigWig cannot be opened: {error}", path) from error
+    if not opened.isBigWig():
+        raise DataError("the track is not a bigWig", where=path, expected="a file in bigWig format")
+    return opened
+
+
+def _summarise(bins: NDArray[np.float32], agg: Aggregate, missing: Missing) -> NDArray[np.float64]:
+    """Bins (N, bin_bp) to one value each (N,)."""
+    if missing != "nan" or not np.isnan(bins).any():
+        reduce = {"mean": np.mean, "sum": np.sum}.get(agg)
+        return bins.max(axis=1) if reduce is None else reduce(bins, axis=1, dtype=np.float64)
+    is_present = ~np.isnan(bins)
+    counts = is_present.sum(axis=1)
+    if agg == "max":
+        result = np.where(is_present, bins, -np.inf).max(axis=1).astype(np.float64)
+    else:
+        result = np.where(is_present, bins, 0).sum(axis=1, dtype=np.float64)
+    if agg == "mean":
+        result /= np.maximum(counts, 1)
+    result[counts == 0] = np.nan
+    return result
+
+
+def _damaged(found: str, path: Path) -> DataError:
+    return DataError(found, where=path, expected="a complete bigWig", fix="download or write the file again")
