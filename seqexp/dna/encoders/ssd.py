@@ -27,7 +27,7 @@ from torch.nn import functional
 
 # Elements of the (K, H, Q, Q) decay matrices a block may hold: a few MB on a CPU (cache), 1 GB on an accelerator
 # (few kernel launches).
-_BLOCK_ELEMENTS = {"cpu": 2**19, "accelerator": 2**28}
+_BLOCK_ELEMENTS = {"cpu": 2**18, "accelerator": 2**28}
 _MAX_BLOCK_CHUNKS = 64  # the step between chunks is quadratic in their number inside a block
 
 
