@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -97,7 +98,8 @@ def regression_scores(prediction: ArrayLike, target: ArrayLike) -> RegressionSco
     if x.shape != y.shape:
         raise DataError(f"predictions of shape {x.shape} against targets of shape {y.shape}", expected="equal shapes")
     if x.size == 0:
-        return RegressionScores(*[float("nan")] * 5, num=0, num_undefined=1 if x.ndim == 1 else x.shape[1])
+        nan = float("nan")
+        return RegressionScores(nan, nan, nan, nan, nan, num=0, num_undefined=1 if x.ndim == 1 else x.shape[1])
     x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
     columns = range(x.shape[1])
     correlations = np.array([pearson(x[:, g], y[:, g]) for g in columns])
@@ -135,10 +137,22 @@ class StreamingRegression:
         self._index.append(rows)
         self._columns.append(columns)
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All rows collected so far, in order, repeated ones included: what another process or a checkpoint needs."""
+        if not self._index:
+            return {}
+        names = self._columns[0]
+        columns = {name: np.concatenate([c[name] for c in self._columns]) for name in names}
+        return {"index": np.concatenate(self._index), **columns}
+
+    def add_state(self, state: Mapping[str, ArrayLike]) -> None:
+        """Add the rows of :meth:`state`."""
+        if state:
+            self.update(state["index"], state["prediction"], state["target"], state.get("loss"))
+
     def merge(self, other: StreamingRegression) -> None:
         """Add what another process collected."""
-        self._index += other._index
-        self._columns += other._columns
+        self.add_state(other.state())
 
     def reset(self) -> None:
         """Forget all rows."""
@@ -146,12 +160,12 @@ class StreamingRegression:
 
     def rows(self) -> dict[str, NDArray[Any]]:
         """Distinct rows sorted by ``index``: index (R,), prediction (R, G), target (R, G), loss (R,) if given."""
-        if not self._index:
+        state = self.state()
+        if not state:
             empty = np.zeros((0, 1))
             return {"index": np.zeros(0, dtype=np.int64), "prediction": empty, "target": empty}
-        index, first = np.unique(np.concatenate(self._index), return_index=True)
-        names = self._columns[0]
-        return {"index": index, **{n: np.concatenate([c[n] for c in self._columns])[first] for n in names}}
+        first = np.unique(state["index"], return_index=True)[1]
+        return {name: values[first] for name, values in state.items()}
 
     def compute(self) -> RegressionScores:
         """Score the distinct rows."""

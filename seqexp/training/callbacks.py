@@ -1,0 +1,143 @@
+"""What happens around training: record, stopping, progress. `make_callbacks` puts them in the order they need."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, EarlyStopping, RichProgressBar
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from seqexp.core.run_record import make_run_record, write_run_record
+from seqexp.core.yaml import dump_yaml
+from seqexp.training.checkpoints import LastCheckpoint, best_checkpoint
+from seqexp.training.loggers import CsvLog
+
+
+@dataclass
+class RunOptions:
+    """Settings of a run beside the Trainer's own (key ``run`` of a config).
+
+    Attributes
+    ----------
+    monitor : str
+        Validation metric that chooses the best checkpoint and stops early.
+    mode : str
+        Whether lower (``min``) or higher (``max``) is better.
+    patience : int, optional
+        Validations without improvement before stopping; null never stops early.
+    checkpoint_every_n_steps : int
+        Optimiser steps between checkpoints within an epoch; 0 writes them between epochs only.
+    progress : str
+        ``rich`` bar, one ``plain`` line per epoch, ``none``, or ``auto``: a bar when a terminal watches.
+    """
+
+    monitor: str = "val_loss"
+    mode: Literal["min", "max"] = "min"
+    patience: int | None = None
+    checkpoint_every_n_steps: int = 500
+    progress: Literal["auto", "rich", "plain", "none"] = "auto"
+
+
+class RunRecord(Callback):
+    """Writes config.yaml and run_record.json when the data are open, and the end of the run into the record."""
+
+    def __init__(self, folder: Path, config: dict[str, Any], previous: dict[str, Any] | None) -> None:
+        self.folder, self.config, self.previous = folder, config, previous
+        self.record: dict[str, Any] = {}
+
+    @rank_zero_only
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write both files before the first step."""
+        if stage != "fit":
+            return
+        fingerprint = getattr(getattr(trainer, "datamodule", None), "fingerprint", None)
+        identity = fingerprint() if callable(fingerprint) else ""
+        self.record = make_run_record(self.config, self.config.get("seed_everything"), identity)
+        if self.previous:  # a resumed run keeps its start and lists its restarts
+            restarts = [*self.previous.get("resumed", []), self.record["started"]]
+            self.record.update(started=self.previous.get("started"), resumed=restarts)
+        dump_yaml(self.config, self.folder / "config.yaml")
+        self._write(trainer, "running")
+
+    @rank_zero_only
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note when and where the run ended."""
+        self.record["ended"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._write(trainer, "interrupted" if trainer.interrupted else "finished")
+
+    def _write(self, trainer: pl.Trainer, status: str) -> None:
+        self.record.update(status=status, epochs=trainer.current_epoch, steps=trainer.global_step)
+        write_run_record(self.folder / "run_record.json", self.record)
+
+
+class StopEarly(EarlyStopping):
+    """Early stopping that stays stopped when resumed, and waits through epochs without a defined metric."""
+
+    def __init__(self, monitor: str, mode: str, patience: int) -> None:
+        super().__init__(monitor=monitor, mode=mode, patience=patience, check_finite=False)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A run killed after its last validation must not train another epoch."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Judge on validation only."""
+
+
+class RewindLog(Callback):
+    """Takes back logged rows that lie after the step a run resumes from."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Called once the step is restored."""
+        for logger in trainer.loggers:
+            if isinstance(logger, CsvLog):
+                logger.rewind(trainer.global_step)
+
+
+class PlainProgress(Callback):
+    """One line per epoch, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    @rank_zero_only
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the line."""
+        shown = ("train_loss", "val_loss", "val_pearson", "val_mse")
+        values = [
+            f"{name} {float(trainer.callback_metrics[name]):.4f}" for name in shown if name in trainer.callback_metrics
+        ]
+        seconds = time.monotonic() - self._started
+        print(f"epoch {trainer.current_epoch + 1:>3}  {'  '.join(values)}  ({seconds:.1f} s)", flush=True)
+
+
+def progress_callback(choice: str) -> Callback | None:
+    """Progress display by name; ``auto`` looks whether a terminal watches."""
+    if choice == "auto":
+        choice = "rich" if sys.stdout.isatty() else "plain"
+    return {"rich": RichProgressBar, "plain": PlainProgress}.get(choice, lambda: None)()
+
+
+def make_callbacks(
+    folder: Path, options: RunOptions, config: dict[str, Any], previous: dict[str, Any] | None
+) -> list[Callback]:
+    """Callbacks of a training run. ``last`` comes after ``best`` and stopping, whose state it saves."""
+    callbacks: list[Callback] = [RunRecord(folder, config, previous), RewindLog()]
+    progress = progress_callback(options.progress)
+    if progress is not None:
+        callbacks.append(progress)
+    if options.patience is not None:
+        callbacks.append(StopEarly(options.monitor, options.mode, options.patience))
+    callbacks.append(best_checkpoint(folder / "checkpoints", options.monitor, options.mode))
+    callbacks.append(LastCheckpoint(folder / "checkpoints", options.checkpoint_every_n_steps))
+    return callbacks

@@ -1,0 +1,94 @@
+"""Checkpoints that are whole or absent, and the moments from which a run continues exactly."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from seqexp.core.errors import DataError
+from seqexp.core.files import atomic_path
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint as plain tensors and containers, never running code from it.
+
+    Raises
+    ------
+    DataError
+        The file is missing, torn or holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError("no checkpoint", where=path, expected="a file written by seqexp fit", fix="check --run-dir")
+    try:
+        content = torch.load(path, map_location=map_location, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"not readable as a checkpoint: {reason}", where=path, expected="a whole checkpoint") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise DataError("not a checkpoint of a run", where=path, expected="a dictionary with state_dict")
+    return content
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target and renames, so that a killed run or a full disk leaves the previous checkpoint."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint atomically."""
+        with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+            torch.save(checkpoint, handle)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint; see :func:`read_checkpoint`."""
+        return read_checkpoint(path, map_location or "cpu")
+
+
+def best_checkpoint(folder: Path, monitor: str, mode: str) -> ModelCheckpoint:
+    """Keep ``best.ckpt``: the epoch with the best value of ``monitor`` on the validation split."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename="best",
+        monitor=monitor,
+        mode=mode,
+        save_top_k=1,
+        save_on_train_epoch_end=False,
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
+    )
+
+
+class LastCheckpoint(Checkpoint):
+    """Keep ``last.ckpt``: after every epoch and, within an epoch, every so many steps.
+
+    A checkpoint between the last batch of an epoch and its validation would make Lightning skip that validation on
+    resuming, so none is written there: the end of the epoch follows at once.
+    """
+
+    def __init__(self, folder: Path, every_n_steps: int) -> None:
+        self.path = folder / "last.ckpt"
+        self.every_n_steps = every_n_steps
+        self._saved_step = -1
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Save within an epoch."""
+        is_due = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
+        batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        is_validation_next = trainer.is_last_batch or batches % trainer.val_check_batch == 0
+        if is_due and trainer.global_step != self._saved_step and not is_validation_next:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save after an epoch, its validation included."""
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        self._saved_step = trainer.global_step
+        for logger in trainer.loggers:  # rows up to this step are on disk before the step can be resumed from
+            logger.save()
+        trainer.save_checkpoint(self.path)

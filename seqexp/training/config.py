@@ -1,0 +1,103 @@
+"""From YAML files and flags to a task, a data module and Trainer settings, through LightningCLI."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pytorch_lightning import LightningDataModule, Trainer
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from seqexp.core.errors import ConfigError
+from seqexp.core.resources import shipped
+from seqexp.core.yaml import load_yaml
+from seqexp.training.callbacks import RunOptions
+from seqexp.training.task import ExpressionTask
+
+BASE = "base/default.yaml"
+
+
+def find_config(name: str | Path) -> Path:
+    """A config by path or, where no such file exists, by its name among the shipped ones."""
+    path = Path(name)
+    return path if path.is_file() else shipped("configs", str(name))
+
+
+def config_stack(names: list[str]) -> list[Path]:
+    """Config files in the order they are laid over each other, the shipped base first.
+
+    Raises
+    ------
+    ConfigError
+        A file is missing, is no YAML mapping or writes a key twice.
+    """
+    paths = [find_config(BASE), *(find_config(name) for name in names)]
+    for path in paths:
+        load_yaml(path)
+    return paths
+
+
+class RunConfig(LightningCLI):
+    """Typed settings of a run; the signatures of task, network, data module and Trainer are the schema.
+
+    Task, network and data module are built at once, the Trainer by :meth:`build_trainer`.
+
+    Parameters
+    ----------
+    arguments : list of str
+        ``--config PATH`` any number of times and overrides such as ``--model.lr 0.001``, later ones win.
+
+    Attributes
+    ----------
+    model : ExpressionTask
+    datamodule : LightningDataModule
+    settings : dict
+        The complete settings as plain values, for ``config.yaml``.
+    options : RunOptions
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(
+            ExpressionTask,
+            LightningDataModule,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            parser_kwargs={"exit_on_error": False},
+            args=arguments,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the options of a run; one seed serves the task too."""
+        parser.add_class_arguments(RunOptions, "run")
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and turn what the parser refuses into one message."""
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            message = " ".join(str(error.message).split())
+            raise ConfigError(message, where="the config files and flags of this command") from error
+
+    def instantiate_classes(self) -> None:
+        """Build task and data module; the Trainer comes later, when its run folder is known."""
+        self.settings: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, format="yaml"))
+        self.settings.pop("config", None)
+        self.config_init = self.parser.instantiate_classes(self.config)
+        self.datamodule = self.config_init["data"]
+        self.model = self.config_init["model"]
+        self.options: RunOptions = self.config_init["run"]
+
+    def build_trainer(self, **replaced: Any) -> Trainer:
+        """Trainer of the settings with some replaced; callbacks and plugins are added to the configured ones."""
+        arguments = dict(self.config_init["trainer"])
+        for name in ("callbacks", "plugins"):
+            given = arguments.get(name) or []
+            arguments[name] = [*(given if isinstance(given, list) else [given]), *replaced.pop(name, [])]
+        return Trainer(**{**arguments, **replaced})

@@ -1,0 +1,48 @@
+"""AdamW groups and the moving average of the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split trainable parameters into those that decay and those that do not.
+
+    Biases, gains of norms and other parameters with fewer than two axes do not decay, nor does any parameter that
+    carries the attribute ``_no_weight_decay = True``.
+    """
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            is_exempt = parameter.ndim < 2 or name.endswith("bias") or getattr(parameter, "_no_weight_decay", False)
+            (kept if is_exempt else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _averaging(decay: float) -> Any:
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
+        # Early steps average over a short memory, so that the random start is forgotten quickly.
+        count = int(num_averaged)
+        rate = 1.0 - min(decay, (1.0 + count) / (10.0 + count))
+        torch._foreach_lerp_(averaged, current, rate)
+
+    return update
+
+
+class WeightAverage(AveragedModel):
+    """Exponential moving average of a network's parameters; buffers are copied.
+
+    A submodule of the task, so that it is saved, restored and moved with it. Its decay grows with the number of
+    updates n as min(decay, (1 + n) / (10 + n)).
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__(network, multi_avg_fn=_averaging(decay))
+        self.requires_grad_(False)
