@@ -27,17 +27,18 @@ _DECAY_RANGE = (1.0, 16.0)  # initial decay rates, uniform
 
 
 class GatedRMSNorm(nn.Module):
-    """``rms_norm(y * silu(z)) * weight`` over the last axis, in float32."""
+    """``rms_norm(y * silu(z)) * weight`` in float32, normalised within each of ``num_groups`` runs of channels."""
 
-    def __init__(self, width: int, eps: float = 1e-5) -> None:
+    def __init__(self, width: int, num_groups: int = 1, eps: float = 1e-5) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
-        self.eps = eps
+        self.num_groups, self.eps = num_groups, eps
 
     def forward(self, y: Tensor, z: Tensor) -> Tensor:
         """Normalise ``y`` (..., D) gated by ``z`` (..., D); returns the dtype of ``y``."""
-        gated = y.float() * functional.silu(z.float())
-        return functional.rms_norm(gated, self.weight.shape, self.weight.float(), self.eps).to(y.dtype)
+        gated = (y.float() * functional.silu(z.float())).unflatten(-1, (self.num_groups, -1))
+        normed = functional.rms_norm(gated, gated.shape[-1:], eps=self.eps).flatten(-2)
+        return (normed * self.weight.float()).to(y.dtype)
 
 
 class DirectedScan(nn.Module):
@@ -63,7 +64,7 @@ class DirectedScan(nn.Module):
         self.dt_bias = nn.Parameter(step + torch.log(-torch.expm1(-step)))  # inverse of softplus
         self.A_log = nn.Parameter(torch.empty(num_heads).uniform_(*_DECAY_RANGE).log())
         self.D = nn.Parameter(torch.ones(num_heads))
-        self.norm = GatedRMSNorm(inner)
+        self.norm = GatedRMSNorm(inner, num_groups)
 
     def forward(self, z: Tensor, xbc: Tensor, dt: Tensor, gate: Tensor | None) -> Tensor:
         """Read forwards.
@@ -110,7 +111,7 @@ class Mamba2Mixer(nn.Module):
     expand : int
         Inner width as a multiple of ``width``.
     num_groups : int
-        Groups G of heads that share write and read directions; must divide the number of heads H.
+        Groups G of heads that share write and read directions and a norm; must divide the number of heads H.
     conv_size : int
         Positions the causal convolution sees, the current one included.
     chunk : int
