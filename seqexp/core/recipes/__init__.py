@@ -1,1 +1,1 @@
-"""Recipes: fetch, verify and prepare a dataset folder."""
+"""Recipes: from a list of sources and steps to a dataset folder that is whole or absent."""

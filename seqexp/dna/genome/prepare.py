@@ -89,7 +89,13 @@ def gene_table(
 
 
 def cage_genes(
-    folder: Path, table: str, gtf: str, output: str, gene_id: str, expression: Mapping[str, str]
+    folder: Path,
+    table: str,
+    gtf: str,
+    output: str,
+    gene_id: str,
+    expression: Mapping[str, str],
+    folds: Mapping[str, str] | None = None,
 ) -> StepResult:
     """Join a table of expression by Ensembl gene with the positions of a GTF; the TSS is the 5' end of the gene.
 
@@ -107,6 +113,10 @@ def cage_genes(
         Column of the table with Ensembl gene ids; versions are ignored on both sides.
     expression : mapping
         Output column -> column of the table.
+    folds : mapping, optional
+        ``table`` (comma-separated), its column ``gene_id`` and its ``column`` with the published split of each gene:
+        becomes column ``fold``, and genes without one are left out. The note says which chromosomes each label holds,
+        to compare with the splits of the dataset.
 
     Raises
     ------
@@ -122,6 +132,11 @@ def cage_genes(
     values = _reduce(values, ~values["gene_id"].duplicated(), "a gene_id seen before", notes)
     values = _reduce(values, values[list(expression)].notna().all(axis=1), "no number for the expression", notes)
     genes = join_annotation(values, read_gtf_genes(folder / gtf), notes)
+    if folds is not None:
+        genes["fold"] = _folds(folder / folds["table"], folds["gene_id"], folds["column"], genes["gene_id"])
+        genes = _reduce(genes, genes["fold"].notna(), "no fold", notes)
+        for label in sorted(set(genes["fold"]) - {"train"}):
+            notes.append(f"fold {label}: " + ", ".join(sorted(genes.loc[genes["fold"] == label, "chrom"].unique())))
     return _write_genes(genes, folder, output, notes)
 
 
@@ -230,6 +245,14 @@ def decompress(folder: Path, source: str, output: str) -> StepResult:
     except (gzip.BadGzipFile, EOFError) as error:
         raise DataError(f"cannot unpack: {error}", where=folder / source, expected="a whole gzip file") from error
     return StepResult((output,))
+
+
+def _folds(path: Path, gene_id: str, column: str, genes: pd.Series) -> pd.Series:
+    """Published split of each gene (G,), missing where the table does not know the gene."""
+    frame = read_table(path, separator=",")
+    _require_columns(frame, [gene_id, column], path)
+    ids = frame[gene_id].astype(str).str.split(".").str[0]
+    return genes.map(dict(zip(ids, frame[column], strict=True)))
 
 
 def _require_columns(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> None:

@@ -1,0 +1,196 @@
+"""`seqexp data prepare | check | list`: datasets from recipes, and what is wrong with one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqexp.core.recipes.runner import Prepared, Reporter, StepFunction, StepResult, prepare
+from seqexp.core.recipes.schema import find_recipe, load_recipe, shipped_recipes
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+EPILOG = """examples:
+  seqexp data list
+  seqexp data prepare simulated_dna --out data/simulated
+  seqexp data prepare yeast --out data/yeast --mirror ../shared/data
+  seqexp data check data/yeast/dataset.yaml --upstream-bp 700 --downstream-bp 1348
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run one of the data commands; 0 done, 1 a checked dataset has errors."""
+    arguments = _parser().parse_args(argv)
+    return int(arguments.run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="seqexp data",
+        description="Prepare a dataset folder from a recipe, or check one.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_prepare(commands)
+    _add_check(commands)
+    listing = commands.add_parser("list", help="the recipes that come with seqexp", description="List the recipes.")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _add_prepare(commands: Any) -> None:
+    parser = commands.add_parser(
+        "prepare",
+        help="fetch, verify and build the dataset of a recipe",
+        description="Fetch the sources of a recipe, verify them, run its steps and write dataset.yaml last. "
+        "Broken off, it resumes when run again; finished, it does nothing.",
+    )
+    parser.add_argument("recipe", help="name of a shipped recipe (see: seqexp data list), or a recipe folder or file")
+    parser.add_argument("--out", type=Path, required=True, help="dataset folder to write")
+    parser.add_argument("--mirror", type=Path, help="folder that holds the sources, instead of the network")
+    parser.add_argument(
+        "--store-window",
+        type=int,
+        nargs=2,
+        metavar=("UP_BP", "DOWN_BP"),
+        help="also write the memory-mapped store for windows from UP_BP before to DOWN_BP after the TSS",
+    )
+    parser.set_defaults(run=_prepare)
+
+
+def _add_check(commands: Any) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="compare names, sizes, bounds, strands and values of all files of a dataset",
+        description="Compare all files of a dataset before any work starts, and print a table. Exit status 1 means "
+        "that something in it must be repaired.",
+    )
+    parser.add_argument("dataset", type=Path, help="a dataset.yaml")
+    parser.add_argument("--upstream-bp", type=int, default=700, help="window before the TSS (default: %(default)s)")
+    parser.add_argument("--downstream-bp", type=int, default=1348, help="window after the TSS (default: %(default)s)")
+    parser.set_defaults(run=_check)
+
+
+def step_functions() -> dict[str, StepFunction]:
+    """All steps that recipes may use, by name."""
+    from seqexp.dna.genome.prepare import STEPS
+
+    return {**STEPS, "simulate": simulate}
+
+
+def simulate(folder: Path, **settings: Any) -> StepResult:
+    """Step: write a simulated genome with planted elements into the dataset folder; ``dataset.yaml`` comes last.
+
+    Parameters
+    ----------
+    folder : Path
+        Dataset folder.
+    **settings
+        Fields of :class:`seqexp.dna.simulation.config.SimulationConfig`.
+    """
+    from dataclasses import fields
+
+    from seqexp.core.errors import ConfigError
+    from seqexp.dna.simulation.config import SimulationConfig
+    from seqexp.dna.simulation.simulate import simulate_genome
+
+    known = {f.name for f in fields(SimulationConfig)}
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ConfigError(f"unknown setting {unknown[0]!r} of step simulate", expected=", ".join(sorted(known)))
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    staging = folder / ".simulated"
+    simulate_genome(staging, SimulationConfig(**plain))
+    names = sorted((path.name for path in staging.iterdir()), key=lambda name: (name == "dataset.yaml", name))
+    for name in names:
+        (staging / name).replace(folder / name)
+    staging.rmdir()
+    return StepResult(tuple(names), (f"{len(names)} files, seed {SimulationConfig(**plain).seed}",))
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    recipe = load_recipe(find_recipe(arguments.recipe))
+    with _rich_reporter() as reporter:
+        result = prepare(recipe, arguments.out, step_functions(), arguments.mirror, reporter)
+    _print_result(result, recipe.name)
+    if arguments.store_window is not None:
+        _write_store(result.dataset, *arguments.store_window)
+    return 0
+
+
+def _print_result(result: Prepared, name: str) -> None:
+    done = len(result.fetched) + len(result.ran)
+    what = f"{done} of {done + len(result.skipped)} pieces of work done now" if done else "nothing left to do"
+    print(f"recipe {name}: {what}")
+    for note in result.notes:
+        print(f"  {note}")
+    print(f"wrote {result.dataset}" if done else f"ready: {result.dataset}")
+
+
+def _write_store(dataset: Path, upstream_bp: int, downstream_bp: int) -> None:
+    from seqexp.dna.genome.dataset import load_dataset
+    from seqexp.dna.loaders.store import write_store
+
+    print(f"wrote {write_store(load_dataset(dataset), upstream_bp, downstream_bp)}")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from seqexp.dna.genome.check import check_dataset
+    from seqexp.dna.genome.dataset import load_dataset
+
+    report = check_dataset(load_dataset(arguments.dataset), arguments.upstream_bp, arguments.downstream_bp)
+    print(report.render())
+    return 0 if report.ok else 1
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    for recipe in shipped_recipes():
+        only_mirror = sum(source.url is None for source in recipe.sources)
+        if not recipe.sources:
+            where = "made on this machine"
+        elif only_mirror:
+            where = f"{len(recipe.sources)} files, {only_mirror} only from --mirror"
+        else:
+            where = f"{len(recipe.sources)} files"
+        print(f"{recipe.name:<16}{recipe.description.split(': ')[0]} ({where})")
+    return 0
+
+
+class _RichReporter(Reporter):
+    """Progress bars and lines on standard error, so that standard output holds the result only."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+
+    def line(self, text: str) -> None:
+        self._bars.console.print(text, highlight=False, markup=False)
+
+    def progress(self, name: str) -> Callable[[int, int | None], None]:
+        task = self._bars.add_task(name, total=None)
+
+        def update(done: int, total: int | None) -> None:
+            self._bars.update(task, completed=done, total=total, visible=total is None or done < total)
+
+        return update
+
+
+@contextmanager
+def _rich_reporter() -> Iterator[Reporter]:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+        yield _RichReporter(bars)
