@@ -1,4 +1,4 @@
-"""The index files of a FASTA: found, or built beside it, or built in a cache folder when its own folder is read-only."""
+"""The index files of a FASTA: found, or built beside it, or in a cache folder when its own folder is read-only."""
 
 from __future__ import annotations
 

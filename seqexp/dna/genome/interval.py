@@ -82,7 +82,7 @@ class Interval:
         return replace(self, start=self.start + step, end=self.end + step)
 
     def resize(self, width: int) -> Interval:
-        """Same centre base, ``width`` bases; the centre is base ``width // 2`` of the interval in its own orientation."""
+        """Same centre base, ``width`` bases; the centre is base ``width // 2`` in the interval's own orientation."""
         if width < 0:
             raise DataError(f"width {width}", where=str(self), expected="a width of at least 0 bp")
         if self.is_reverse:

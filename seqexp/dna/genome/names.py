@@ -12,7 +12,7 @@ _MITOCHONDRION = {"m", "mt", "mito", "mitochondrion"}
 
 
 def name_key(name: str) -> str:
-    """Spelling-free key of a chromosome: ``chr1``, ``Chr1`` and ``1`` share one, and so do ``chrM``, ``MT`` and ``Mito``."""
+    """Key of a chromosome whatever its spelling: one for ``chr1``, ``Chr1`` and ``1``, one for ``chrM`` and ``MT``."""
     key = name.lower()
     if key.startswith("chr") and len(key) > 3:
         key = key[3:].lstrip("_") or key

@@ -80,11 +80,11 @@ class Reference:
         """
         name = self._names.find(chrom)
         if name is None:
-            known = ", ".join(list(self.chrom_sizes)[:6])
+            known = ", ".join(list(self.chrom_sizes)[:6]) + (" …" if len(self.chrom_sizes) > 6 else "")
             raise DataError(
                 f"no chromosome {chrom!r} in the FASTA",
                 where=self.path,
-                expected=f"one of its {len(self.chrom_sizes)} sequences: {known}{' …' if len(self.chrom_sizes) > 6 else ''}",
+                expected=f"one of its {len(self.chrom_sizes)} sequences: {known}",
                 fix="use files of the same assembly",
             )
         return name

@@ -29,8 +29,8 @@ class TrackSet:
     paths : mapping
         Track name to bigWig file; the order is the order of the last axis. May be empty.
     missing : {"zero", "nan", "error"}
-        What a base without a value is: zero signal, NaN, or an error. Bases outside the chromosome, and chromosomes that
-        one track does not list, are missing values too.
+        What a base without a value is: zero signal, NaN, or an error. Bases outside the chromosome, and
+        chromosomes that one track does not list, are missing values too.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ class TrackSet:
         bin_bp : int
             Width of a bin; must divide the width of the window.
         agg : {"mean", "max", "sum"}
-            How the bases of a bin are summarised, exactly and in float64. Under the policy ``nan`` only bases with a value
-            count, and a bin without any is NaN; under ``zero`` a base without a value counts as 0.
+            How the bases of a bin are summarised, exactly and in float64. Under the policy ``nan`` only bases with
+            a value count, and a bin without any is NaN; under ``zero`` a base without a value counts as 0.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class TrackSet:
                 known = NameMap(union).find(chrom) if chrom not in union else chrom
                 if known is not None and union[known] != size:
                     raise DataError(
-                        f"chromosome {chrom} has {size} bp in track {name} and {union[known]} bp in track {owner[known]}",
+                        f"{chrom} has {size} bp in track {name} and {union[known]} bp in track {owner[known]}",
                         where=self.paths[name],
                         expected="tracks of one assembly",
                         fix="lift the track over, or use the file made on the same assembly",
@@ -157,7 +157,7 @@ class TrackSet:
                     raise _damaged(f"track {name} cannot be read at {interval}: {error}", self.paths[name]) from error
                 bases[start - interval.start : end - interval.start] = found
         if self.missing == "zero":
-            np.nan_to_num(bases, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
+            np.copyto(bases, 0, where=np.isnan(bases))
         elif self.missing == "error" and np.isnan(bases).any():
             first = interval.start + int(np.argmax(np.isnan(bases)))
             raise DataError(
@@ -202,8 +202,10 @@ def open_bigwig(path: Path) -> Any:
 def _summarise(bins: NDArray[np.float32], agg: Aggregate, missing: Missing) -> NDArray[np.float64]:
     """Bins (N, bin_bp) to one value each (N,)."""
     if missing != "nan" or not np.isnan(bins).any():
-        reduce = {"mean": np.mean, "sum": np.sum}.get(agg)
-        return bins.max(axis=1) if reduce is None else reduce(bins, axis=1, dtype=np.float64)
+        if agg == "max":
+            return bins.max(axis=1).astype(np.float64)
+        total = bins.sum(axis=1, dtype=np.float64)
+        return total / bins.shape[1] if agg == "mean" else total
     is_present = ~np.isnan(bins)
     counts = is_present.sum(axis=1)
     if agg == "max":

@@ -1,0 +1,292 @@
+"""Genes with their start site, strand and measured expression, from GTF, BED or a table with a header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seqexp.core.errors import DataError
+from seqexp.dna.genome.gene_files import GeneColumns, read_rows, strip_version
+from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.names import NameMap
+from seqexp.dna.genome.tables import read_table, require_column
+
+_STRANDS = {"+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
+_FIXED = ("gene_id", "gene_name", "chrom", "tss", "strand")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of the rows of a gene file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    num_read : int
+        Rows read.
+    dropped : mapping
+        Rows dropped, by reason.
+    examples : mapping
+        The first gene ids dropped, by reason.
+    num_kept : int
+        Genes in the table.
+    """
+
+    path: Path
+    num_read: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    num_kept: int = 0
+
+    @property
+    def num_duplicates(self) -> int:
+        """Rows dropped because an earlier row had the same gene id."""
+        return self.dropped.get("duplicate gene id", 0)
+
+    def render(self) -> str:
+        """One line, such as ``genes.tsv: 100 rows, 97 genes; dropped 3 (3 duplicate gene id: G1, G2, …)``."""
+        line = f"{self.path.name}: {self.num_read} rows, {self.num_kept} genes"
+        parts = []
+        for reason, count in self.dropped.items():
+            listed = ", ".join(self.examples.get(reason, ()))
+            parts.append(f"{count} {reason}: {listed}{', …' if count > len(self.examples.get(reason, ())) else ''}")
+        return line + (f"; dropped {sum(self.dropped.values())} ({'; '.join(parts)})" if parts else "")
+
+
+class GeneTable:
+    """Genes in the order of their file, one row each.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Columns gene_id, gene_name, chrom, tss (0-based position of the first transcribed base), strand, then the
+        expression column and the covariates under their own names; index 0..n-1.
+    report : LoadReport
+        Rows read and dropped.
+    expression : str or None
+        Name of the expression column.
+    covariates : tuple of str
+        Names of the covariate columns.
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, report: LoadReport, expression: str | None = None, covariates: Sequence[str] = ()
+    ) -> None:
+        self.frame = frame.reset_index(drop=True)
+        self.report = report
+        self.expression = expression
+        self.covariates = tuple(covariates)
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        columns: GeneColumns | None = None,
+        expression: str | None = None,
+        covariates: Sequence[str] = (),
+        *,
+        expression_path: str | Path | None = None,
+        is_signed: bool = False,
+    ) -> GeneTable:
+        """Read a gene file.
+
+        Parameters
+        ----------
+        path : path
+            ``.gtf``, ``.bed``, ``.tsv``, ``.txt`` or ``.csv``, each also with ``.gz``.
+        columns : GeneColumns, optional
+            Where the fields are; the default names of the format if left out.
+        expression : str, optional
+            Expression column (an attribute in a GTF). None reads genes without expression.
+        covariates : sequence of str
+            Numeric columns that describe a gene.
+        expression_path : path, optional
+            Table with a header that holds the expression and covariate columns, joined by gene id.
+        is_signed : bool
+            Allow negative expression, for values that are logarithms or differences.
+
+        Returns
+        -------
+        GeneTable
+            Rows dropped and counted, in this order: filtered out by ``columns.keep``, not in the expression table, no
+            expression (NaN), no covariate (NaN), gene id already seen (the first row is kept).
+
+        Raises
+        ------
+        DataError
+            A column is missing (the message lists those there are), a value is not a number, negative or infinite, a
+            strand is unknown, a TSS is negative, or no gene is left.
+        """
+        path = Path(path)
+        columns = columns or GeneColumns()
+        frame = read_rows(path, columns)
+        drops = _Drops(path, len(frame))
+        for column, allowed in columns.keep.items():
+            require_column(frame, column, path, "genes.keep")
+            frame = drops.keep(frame, frame[column].astype(str).isin([str(v) for v in allowed]), f"other {column}")
+        if expression_path is not None:
+            frame = _join(frame, Path(expression_path), columns, (expression, *covariates), drops)
+        value_path = Path(expression_path) if expression_path is not None else path
+        numeric = ([expression] if expression else []) + list(covariates)
+        for column in numeric:
+            frame[column] = _numbers(frame, column, value_path, is_signed or column != expression)
+            reason = f"no {'expression' if column == expression else 'covariate'} ({column})"
+            frame = drops.keep(frame, frame[column].notna(), reason)
+        frame = drops.keep(frame, ~frame["gene_id"].duplicated(), "duplicate gene id")
+        frame = _checked(frame, path)
+        return cls(frame[[*_FIXED, *numeric]], drops.report(len(frame)), expression, covariates)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def window(self, index: int, upstream_bp: int, downstream_bp: int) -> Interval:
+        """Window around the TSS of one gene, in gene orientation.
+
+        Parameters
+        ----------
+        index : int
+            Row of the gene.
+        upstream_bp, downstream_bp : int
+            Bases before the TSS, and bases from the TSS on; the window is ``upstream_bp + downstream_bp`` long and the
+            TSS is its base number ``upstream_bp`` once it is read in gene orientation.
+
+        Returns
+        -------
+        Interval
+            May reach beyond the chromosome.
+        """
+        row = self.frame.iloc[index]
+        tss = int(row["tss"])
+        if row["strand"] == "-":
+            return Interval(row["chrom"], tss + 1 - downstream_bp, tss + 1 + upstream_bp, "-", row["gene_id"])
+        return Interval(row["chrom"], tss - upstream_bp, tss + downstream_bp, "+", row["gene_id"])
+
+    def windows(self, upstream_bp: int, downstream_bp: int) -> pd.DataFrame:
+        """All windows as a table: chrom, start, end, strand, name (gene id), rows as in ``frame``."""
+        is_reverse = (self.frame["strand"] == "-").to_numpy()
+        tss = self.frame["tss"].to_numpy()
+        return pd.DataFrame(
+            {
+                "chrom": self.frame["chrom"],
+                "start": np.where(is_reverse, tss + 1 - downstream_bp, tss - upstream_bp),
+                "end": np.where(is_reverse, tss + 1 + upstream_bp, tss + downstream_bp),
+                "strand": self.frame["strand"],
+                "name": self.frame["gene_id"],
+            }
+        )
+
+    def select(self, rows: np.ndarray) -> GeneTable:
+        """Table of some rows (bool mask or row numbers), renumbered from 0, with the report of the whole."""
+        frame = self.frame.loc[rows] if np.asarray(rows).dtype == bool else self.frame.iloc[rows]
+        return GeneTable(frame, self.report, self.expression, self.covariates)
+
+    def outside(self, chrom_sizes: Mapping[str, int]) -> np.ndarray:
+        """Which TSSs lie outside their chromosome, or on a chromosome that is not known, as bool (G,)."""
+        names = NameMap(chrom_sizes)
+        found = {chrom: names.find(chrom) for chrom in self.frame["chrom"].unique()}
+        sizes = self.frame["chrom"].map({chrom: chrom_sizes[name] for chrom, name in found.items() if name}).fillna(0)
+        return (self.frame["tss"] >= sizes).to_numpy()
+
+    def require_inside(self, chrom_sizes: Mapping[str, int], where: str | Path) -> None:
+        """Raise when a TSS lies outside its chromosome.
+
+        Raises
+        ------
+        DataError
+            With the number of such genes and the first of them.
+        """
+        is_outside = self.outside(chrom_sizes)
+        if is_outside.any():
+            first = self.frame[is_outside].iloc[0]
+            raise DataError(
+                f"{int(is_outside.sum())} genes have their TSS outside the chromosome",
+                where=f"first {first['gene_id']} at {first['chrom']}:{first['tss']}, in {self.report.path}",
+                expected=f"positions inside the sequences of {where}",
+                fix="use the annotation of the same assembly; for 1-based positions set genes.base: 1",
+            )
+
+
+class _Drops:
+    """Counts dropped rows and remembers the first of each kind."""
+
+    def __init__(self, path: Path, num_read: int) -> None:
+        self._path, self._num_read = path, num_read
+        self._dropped: dict[str, int] = {}
+        self._examples: dict[str, tuple[str, ...]] = {}
+
+    def keep(self, frame: pd.DataFrame, is_kept: pd.Series, reason: str) -> pd.DataFrame:
+        if not is_kept.all():
+            self._dropped[reason] = int((~is_kept).sum())
+            self._examples[reason] = tuple(frame.loc[~is_kept, "gene_id"].astype(str).head(3))
+        return frame[is_kept].copy()
+
+    def report(self, num_kept: int) -> LoadReport:
+        return LoadReport(self._path, self._num_read, self._dropped, self._examples, num_kept)
+
+
+def _join(
+    frame: pd.DataFrame, path: Path, columns: GeneColumns, wanted: Sequence[str | None], drops: _Drops
+) -> pd.DataFrame:
+    table = read_table(path)
+    id_column = columns.expression_gene_id or columns.gene_id
+    for column in (id_column, *wanted):
+        if column:
+            require_column(table, column, path, "expression")
+    names = [column for column in wanted if column]
+    table = table[[id_column, *names]].rename(columns={id_column: "_id"})
+    table["_id"] = table["_id"].astype(str).map(strip_version)
+    table = table.drop_duplicates("_id").set_index("_id")
+    is_known = frame["gene_id"].isin(table.index)
+    if not is_known.any():
+        raise DataError(
+            "no gene id of the annotation occurs in the expression table",
+            where=f"{path}, column {id_column}",
+            expected=f"ids such as {', '.join(frame['gene_id'].head(3))}",
+            fix="name the id column under expression.gene_id",
+        )
+    frame = drops.keep(frame, is_known, "not in the expression table")
+    return frame.drop(columns=[n for n in names if n in frame]).join(table, on="gene_id")
+
+
+def _numbers(frame: pd.DataFrame, column: str, path: Path, is_signed: bool) -> pd.Series:
+    """A column as float64; text that is not a number, infinities and forbidden signs are errors, NaN stays."""
+    require_column(frame, column, path, "expression.column or covariates")
+    values = pd.to_numeric(frame[column], errors="coerce").astype(np.float64)
+    for is_bad, what in (
+        (values.isna() & frame[column].notna(), "is not a number"),
+        (pd.Series(np.isinf(values), index=values.index), "is infinite"),
+        (values < 0 if not is_signed else values.isna() & False, "is negative"),
+    ):
+        if is_bad.any():
+            first = frame[is_bad].iloc[0]
+            raise DataError(
+                f"column {column!r} {what} in {int(is_bad.sum())} of {len(frame)} rows",
+                where=f"first {first['gene_id']} = {first[column]}, in {path}",
+                expected="finite numbers" + ("" if is_signed else " of at least 0; empty or NA where unknown"),
+                fix="correct the table; for logarithms or differences set expression.signed: true",
+            )
+    return values
+
+
+def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    strands = frame["strand"].astype(str).map(_STRANDS)
+    for is_bad, what, expected in (
+        (strands.isna(), "an unknown strand", "'+' or '-'"),
+        (frame["tss"] < 0, "a negative TSS", "0-based positions; for 1-based ones set genes.base: 1"),
+    ):
+        if is_bad.any():
+            first = frame[is_bad].iloc[0]
+            raise DataError(
+                f"{int(is_bad.sum())} genes have {what}",
+                where=f"first {first['gene_id']}: {first['chrom']}:{first['tss']} {first['strand']!r}, in {path}",
+                expected=expected,
+                fix="correct the rows or remove them",
+            )
+    if frame.empty:
+        raise DataError("no gene is left in the table", where=path, expected="genes with expression")
+    return frame.assign(strand=strands)
