@@ -1,0 +1,26 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+from tiny_genome import write_tiny_dataset
+
+
+@pytest.fixture(scope="session")
+def shared_tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of the ``dataset.yaml`` of the tiny dataset, one folder for all tests: read only."""
+    return write_tiny_dataset(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def tiny_dataset(shared_tiny_dataset: Path, tmp_path: Path) -> Path:
+    """Path of a ``dataset.yaml`` in a folder of its own, which the test may change."""
+    shutil.copytree(shared_tiny_dataset.parent, tmp_path / "tiny")
+    return tmp_path / "tiny" / "dataset.yaml"
