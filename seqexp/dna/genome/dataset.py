@@ -1,0 +1,338 @@
+"""One dataset, described by a small ``dataset.yaml``: FASTA, tracks, genes, expression, splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import fingerprint
+from seqexp.core.yaml import load_yaml
+from seqexp.dna.genome.gene_files import GeneColumns
+from seqexp.dna.genome.genes import GeneTable
+from seqexp.dna.genome.names import match_names
+from seqexp.dna.genome.reference import Reference
+from seqexp.dna.genome.regions import IntervalIndex, read_bed, read_intervals
+from seqexp.dna.genome.splits import SplitSpec
+from seqexp.dna.genome.tracks import Missing, TrackSet
+
+_REQUIRED = ("name", "fasta", "genes", "expression", "splits")
+_KEYS = (
+    *("name", "description", "organism", "assembly", "fasta", "tracks", "missing", "genes", "expression"),
+    *("transform", "splits", "blacklist", "covariates", "peaks", "truth"),
+)
+_GENE_KEYS = ("path", "gene_id", "gene_name", "chrom", "tss", "start", "end", "strand", "base", "keep")
+_EXPRESSION_KEYS = ("column", "unit", "path", "gene_id", "signed")
+_SPLIT_KEYS = ("by", "train", "val", "test", "exclude")
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset folder: paths resolved, settings checked, nothing opened.
+
+    Parameters
+    ----------
+    path : Path
+        The ``dataset.yaml``.
+    name, organism, assembly, description : str
+        What it is.
+    fasta : Path
+        Genome sequence.
+    tracks : mapping
+        Track name to bigWig path, in the order of the file; may be empty.
+    missing : str
+        Policy of :class:`TrackSet` for missing values.
+    genes : Path
+        Gene file.
+    columns : GeneColumns
+        Its columns.
+    expression : str
+        Expression column.
+    expression_unit : str
+        Its unit, such as TPM.
+    expression_path : Path or None
+        Separate table of expression and covariates; None: they are columns of ``genes``.
+    is_signed : bool
+        Negative expression is allowed.
+    transform : str
+        Name of the target transform.
+    splits : SplitSpec
+        Training, validation and test genes.
+    blacklist : Path or None
+        BED of stretches whose signals are not to be trusted.
+    covariates : tuple of str
+        Numeric gene columns.
+    peaks : mapping
+        Peak set name to narrowPeak or BED path.
+    truth : Path or None
+        Planted elements of a simulated genome.
+    """
+
+    path: Path
+    name: str
+    fasta: Path
+    genes: Path
+    columns: GeneColumns
+    expression: str
+    splits: SplitSpec
+    tracks: Mapping[str, Path] = field(default_factory=dict)
+    missing: Missing = "zero"
+    organism: str = ""
+    assembly: str = ""
+    description: str = ""
+    expression_unit: str = ""
+    expression_path: Path | None = None
+    is_signed: bool = False
+    transform: str = "log2p1"
+    blacklist: Path | None = None
+    covariates: tuple[str, ...] = ()
+    peaks: Mapping[str, Path] = field(default_factory=dict)
+    truth: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the ``dataset.yaml``."""
+        return self.path.parent
+
+    def files(self) -> list[Path]:
+        """Every data file, in a fixed order."""
+        single = [self.fasta, *self.tracks.values(), self.genes, self.expression_path, self.blacklist]
+        return [path for path in [*single, *self.peaks.values(), self.truth] if path is not None]
+
+    def fingerprint(self) -> str:
+        """Identity of contents and settings: 16 hexadecimal digits; reads every file once."""
+        settings = (self.columns, self.expression, self.missing, self.transform, self.covariates, self.splits)
+        return fingerprint(self.files(), *settings, list(self.tracks), self.is_signed)
+
+    def open_reference(self) -> Reference:
+        """The genome sequence."""
+        return Reference(self.fasta)
+
+    def open_tracks(self, names: Sequence[str] | None = None) -> TrackSet:
+        """The tracks, or those named, in that order.
+
+        Raises
+        ------
+        ConfigError
+            A name is not among the tracks.
+        """
+        for name in names or ():
+            if name not in self.tracks:
+                raise ConfigError(
+                    f"no track {name!r}", where=self.path, expected=f"one of: {', '.join(self.tracks) or 'no tracks'}"
+                )
+        wanted = list(self.tracks) if names is None else names
+        return TrackSet({name: self.tracks[name] for name in wanted}, self.missing)
+
+    def read_genes(self) -> GeneTable:
+        """The genes with their expression and covariates."""
+        return GeneTable.read(
+            self.genes,
+            self.columns,
+            self.expression,
+            self.covariates,
+            expression_path=self.expression_path,
+            is_signed=self.is_signed,
+        )
+
+    def read_blacklist(self, names: Iterable[str] | None = None) -> IntervalIndex | None:
+        """The blacklist as an index, on the chromosome names given; None if there is none."""
+        return None if self.blacklist is None else IntervalIndex(read_bed(self.blacklist), names)
+
+    def read_peaks(self, name: str) -> pd.DataFrame:
+        """One of the peak sets."""
+        if name not in self.peaks:
+            raise ConfigError(f"no peaks {name!r}", where=self.path, expected=f"one of: {', '.join(self.peaks) or '-'}")
+        return read_bed(self.peaks[name])
+
+    def read_truth(self) -> pd.DataFrame | None:
+        """The planted elements (chrom, start, end, gene_id, effect, strand, …); None if there are none."""
+        return None if self.truth is None else read_intervals(self.truth)
+
+
+def open_files(spec: DatasetSpec, tracks: Sequence[str] | None = None) -> tuple[Reference, TrackSet, GeneTable]:
+    """Open the three files every model needs, and refuse those that do not belong together.
+
+    Returns
+    -------
+    Reference, TrackSet, GeneTable
+        Gene chromosomes carry the names of the FASTA.
+
+    Raises
+    ------
+    DataError
+        No chromosome name matches, a track is longer than the FASTA, or a TSS lies outside its chromosome.
+    """
+    reference, signals, genes = spec.open_reference(), spec.open_tracks(tracks), spec.read_genes()
+    require_same_assembly(reference, signals)
+    found = match_names(genes.frame["chrom"].unique(), reference.chrom_sizes, spec.genes, spec.fasta)
+    genes.require_inside(reference.chrom_sizes, spec.fasta)
+    genes.frame["chrom"] = genes.frame["chrom"].map(found)
+    return reference, signals, genes
+
+
+def require_same_assembly(reference: Reference, tracks: TrackSet) -> None:
+    """Check names and lengths of every track against the FASTA.
+
+    Raises
+    ------
+    DataError
+        No name matches, or a chromosome has another length.
+    """
+    for name in tracks.names:
+        sizes = tracks.sizes_of(name)
+        for chrom, partner in match_names(sizes, reference.chrom_sizes, tracks.paths[name], reference.path).items():
+            if sizes[chrom] != reference.chrom_sizes[partner]:
+                is_short = reference.chrom_sizes[partner] < sizes[chrom]
+                raise DataError(
+                    f"the FASTA is {'shorter' if is_short else 'longer'} than track {name}: {partner} has "
+                    f"{reference.chrom_sizes[partner]} bp, the track says {sizes[chrom]} bp",
+                    where=f"{reference.path} and {tracks.paths[name]}",
+                    expected="files of the same assembly",
+                    fix="use the FASTA the track was made on",
+                )
+
+
+def load_dataset(path: str | Path) -> DatasetSpec:
+    """Read a ``dataset.yaml``.
+
+    Parameters
+    ----------
+    path : path
+        The file, or the folder that holds a ``dataset.yaml``. Paths in it are relative to its folder.
+
+    Raises
+    ------
+    ConfigError
+        A key is unknown (the message names near matches), missing, written twice, or has a value of the wrong kind.
+    DataError
+        A file that it names does not exist, or its splits overlap.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "dataset.yaml"
+    content = load_yaml(path)
+    _check_keys(content, _KEYS, path, "", _REQUIRED)
+    genes = _section(content, "genes", _GENE_KEYS, path, ("path",))
+    expression = _section(content, "expression", _EXPRESSION_KEYS, path, ("column",))
+    spec = DatasetSpec(
+        path=path,
+        name=_text(content, "name", path),
+        fasta=_file(content["fasta"], path, "fasta"),
+        genes=_file(genes["path"], path, "genes.path"),
+        columns=_columns(genes, expression, path),
+        expression=str(expression["column"]),
+        splits=_splits(_section(content, "splits", _SPLIT_KEYS, path, ("by", "train", "val", "test")), path),
+        tracks=_files(content, "tracks", path),
+        missing=content.get("missing", "zero"),
+        organism=_text(content, "organism", path),
+        assembly=_text(content, "assembly", path),
+        description=_text(content, "description", path),
+        expression_unit=_text(expression, "unit", path),
+        expression_path=_optional_file(expression, "path", path),
+        is_signed=_flag(expression, "signed", path),
+        transform=_text(content, "transform", path) or "log2p1",
+        blacklist=_optional_file(content, "blacklist", path),
+        covariates=_names(content.get("covariates"), path, "covariates"),
+        peaks=_files(content, "peaks", path),
+        truth=_optional_file(content, "truth", path),
+    )
+    if spec.missing not in ("zero", "nan", "error"):
+        raise ConfigError(f"missing: {spec.missing!r}", where=path, expected="one of zero, nan, error")
+    absent = [str(file) for file in spec.files() if not file.is_file()]
+    if absent:
+        raise DataError(f"missing files: {', '.join(absent)}", where=path, fix="correct the paths or prepare the data")
+    return spec
+
+
+def _check_keys(
+    found: Mapping[Any, Any], known: Sequence[str], path: Path, prefix: str, required: Sequence[str]
+) -> None:
+    for key in found:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=2, cutoff=0.5)
+            raise ConfigError(
+                f"unknown key {prefix}{key}",
+                where=path,
+                expected="one of: " + ", ".join(known),
+                fix=f"did you mean {' or '.join(near)}?" if near else f"remove {prefix}{key}",
+            )
+    for key in required:
+        if found.get(key) is None:
+            raise ConfigError(f"key {prefix}{key} is missing", where=path, expected=f"{prefix}{key}: a value")
+
+
+def _section(content: Mapping[str, Any], key: str, known: Sequence[str], path: Path, required: Sequence[str]) -> Any:
+    section = content[key]
+    if not isinstance(section, dict):
+        raise ConfigError(f"{key}: {section!r}", where=path, expected=f"a mapping with keys {', '.join(known)}")
+    _check_keys(section, known, path, f"{key}.", required)
+    return section
+
+
+def _file(value: Any, path: Path, key: str) -> Path:
+    if not isinstance(value, str):
+        raise ConfigError(f"{key}: {value!r}", where=path, expected="a path, relative to the folder of this file")
+    return path.parent / value
+
+
+def _optional_file(content: Mapping[str, Any], key: str, path: Path) -> Path | None:
+    return None if content.get(key) is None else _file(content[key], path, key)
+
+
+def _files(content: Mapping[str, Any], key: str, path: Path) -> dict[str, Path]:
+    section = content.get(key) or {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{key}: {section!r}", where=path, expected="a mapping of names to paths")
+    return {str(name): _file(value, path, f"{key}.{name}") for name, value in section.items()}
+
+
+def _text(content: Mapping[str, Any], key: str, path: Path) -> str:
+    value = content.get(key)
+    if isinstance(value, (dict, list)):
+        raise ConfigError(f"{key}: {value!r}", where=path, expected="one word or sentence")
+    return "" if value is None else str(value)
+
+
+def _flag(content: Mapping[str, Any], key: str, path: Path) -> bool:
+    value = content.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key}: {value!r}", where=path, expected="true or false")
+    return value
+
+
+def _names(value: Any, path: Path, key: str) -> tuple[str, ...]:
+    items = [] if value is None else [value] if isinstance(value, (str, int)) else value
+    if not isinstance(items, list) or any(isinstance(item, (dict, list)) or item is None for item in items):
+        raise ConfigError(f"{key}: {value!r}", where=path, expected="a list of names")
+    return tuple(str(item) for item in items)
+
+
+def _splits(section: Mapping[str, Any], path: Path) -> SplitSpec:
+    lists = {key: _names(section.get(key), path, f"splits.{key}") for key in ("train", "val", "test", "exclude")}
+    return SplitSpec(by=section["by"], **lists)
+
+
+def _columns(genes: Mapping[str, Any], expression: Mapping[str, Any], path: Path) -> GeneColumns:
+    named = {
+        key: str(genes[key])
+        for key in ("gene_id", "gene_name", "chrom", "tss", "start", "end", "strand")
+        if genes.get(key)
+    }
+    if ("start" in named or "end" in named) and "tss" not in named:
+        named["tss"] = None  # type: ignore[assignment]
+    elif "start" in named or "end" in named:
+        raise ConfigError("genes names tss and start or end", where=path, expected="tss, or start and end")
+    base = genes.get("base", 0)
+    if base not in (0, 1):
+        raise ConfigError(f"genes.base: {base!r}", where=path, expected="0 or 1")
+    keep = genes.get("keep") or {}
+    if not isinstance(keep, dict):
+        raise ConfigError(f"genes.keep: {keep!r}", where=path, expected="a mapping of columns to values to keep")
+    kept = {str(column): _names(values, path, f"genes.keep.{column}") for column, values in keep.items()}
+    return GeneColumns(**named, base=base, keep=kept, expression_gene_id=expression.get("gene_id"))
