@@ -69,7 +69,14 @@ class RunRecord(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note when and where the run ended."""
         self.record["ended"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._write(trainer, "interrupted" if trainer.interrupted else "finished")
+        self._write(trainer, "finished")
+
+    @rank_zero_only
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Note that the run did not end by itself."""
+        if self.record:
+            self.record["error"] = str(exception) or type(exception).__name__
+            self._write(trainer, "interrupted")
 
     def _write(self, trainer: pl.Trainer, status: str) -> None:
         self.record.update(status=status, epochs=trainer.current_epoch, steps=trainer.global_step)

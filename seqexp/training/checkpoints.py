@@ -79,7 +79,8 @@ class LastCheckpoint(Checkpoint):
         """Save within an epoch."""
         is_due = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
         batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        is_validation_next = trainer.is_last_batch or batches % trainer.val_check_batch == 0
+        every = trainer.val_check_batch
+        is_validation_next = trainer.is_last_batch or (every is not None and batches % every == 0)
         if is_due and trainer.global_step != self._saved_step and not is_validation_next:
             self._save(trainer)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pytorch_lightning import LightningDataModule, Trainer
+from jsonargparse import Namespace
+from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from seqexp.core.errors import ConfigError
@@ -37,6 +38,14 @@ def config_stack(names: list[str]) -> list[Path]:
     for path in paths:
         load_yaml(path)
     return paths
+
+
+def _absolute_paths(settings: Namespace) -> None:
+    """Make the paths given to a data module absolute, so that a run can be opened from any folder later."""
+    arguments = settings.get("init_args") or {}
+    for name, value in list(arguments.items()):
+        if isinstance(value, Path):
+            arguments[name] = value.absolute()
 
 
 class RunConfig(LightningCLI):
@@ -76,6 +85,7 @@ class RunConfig(LightningCLI):
         """Add the options of a run; one seed serves the task too."""
         parser.add_class_arguments(RunOptions, "run")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, and turn what the parser refuses into one message."""
@@ -85,8 +95,13 @@ class RunConfig(LightningCLI):
             message = " ".join(str(error.message).split())
             raise ConfigError(message, where="the config files and flags of this command") from error
 
+    def _set_seed(self) -> None:
+        """Seed Python, NumPy and torch, in silence."""
+        seed_everything(int(self.config["seed_everything"]), workers=True, verbose=False)
+
     def instantiate_classes(self) -> None:
         """Build task and data module; the Trainer comes later, when its run folder is known."""
+        _absolute_paths(self.config["data"])
         self.settings: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, format="yaml"))
         self.settings.pop("config", None)
         self.config_init = self.parser.instantiate_classes(self.config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch.distributed as dist
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seqexp.objectives.metrics import StreamingRegression
 
@@ -16,6 +17,11 @@ def gather_objects(value: Any) -> list[Any]:
     gathered: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(gathered, value)
     return gathered
+
+
+def is_first_process() -> bool:
+    """Whether this process writes files and prints."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def gather_rows(stream: StreamingRegression) -> StreamingRegression:

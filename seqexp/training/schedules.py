@@ -22,7 +22,7 @@ def warmup_cosine(step: int, total: int, warmup: float, min_fraction: float) -> 
 
 
 def one_cycle(step: int, total: int, warmup: float, min_fraction: float) -> float:
-    """Learning-rate multiplier of one-cycle training (Smith and Topin 2018): cosine up from 1/25, cosine down to ``min_fraction``."""
+    """Learning-rate multiplier of one-cycle training (Smith and Topin 2018): up, then down to ``min_fraction``."""
     warm = max(1, round(warmup * total))
     if step < warm:
         return _cosine(1.0 / 25.0, 1.0, step / warm)

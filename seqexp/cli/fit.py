@@ -1,0 +1,99 @@
+"""`seqexp fit | validate | test | predict`: flags first, torch only when there is work."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+_SETTINGS = (
+    "Other flags override single settings, for example --model.lr 0.0005 --trainer.max_epochs 5 "
+    "--data.init_args.batch_size 32; --print_config shows the complete config, --help-settings all settings."
+)
+
+
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"seqexp {command}", description=description, epilog=_SETTINGS, allow_abbrev=False
+    )
+
+
+def fit(argv: list[str]) -> int:
+    """Train a model from a config and finish its run folder."""
+    parser = _parser("fit", "Train a model from a config and finish its run folder.")
+    parser.add_argument(
+        "-c", "--config", action="append", default=[], help="file, or name of a shipped config such as dna/yeast.yaml"
+    )
+    parser.add_argument("--run-dir", type=Path, help="run folder (default: runs/ and the name of the last config)")
+    parser.add_argument("--resume", action="store_true", help="continue the run in the folder from its last checkpoint")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
+    parser.add_argument("--finish", choices=("true", "false"), default="true", help="evaluate and report afterwards")
+    parser.add_argument("--help-settings", action="store_true", help="print every setting with its type and exit")
+    arguments, overrides = parser.parse_known_args(argv)
+    if not (arguments.config or arguments.resume or arguments.help_settings):
+        parser.error("give --config, or --resume with --run-dir")
+    if arguments.resume and not (arguments.run_dir or arguments.config):
+        parser.error("--resume needs --run-dir")
+    run_dir = arguments.run_dir or Path("runs", Path((arguments.config or ["run"])[-1]).stem)
+
+    from seqexp.training.fit import run_fit
+
+    if arguments.help_settings:
+        overrides = ["--help"]
+    trainer = run_fit(run_dir, arguments.config, overrides, arguments.overwrite, arguments.resume)
+    if trainer.fast_dev_run or trainer.global_rank != 0:  # type: ignore[attr-defined]
+        return 0
+    print(f"trained {trainer.current_epoch} epochs, {trainer.global_step} steps: {run_dir}")
+    if arguments.finish == "true":
+        from seqexp.report.finish import finish_run
+
+        finish_run(run_dir)
+    return 0
+
+
+def _open_parser(command: str, description: str) -> argparse.ArgumentParser:
+    parser = _parser(command, description)
+    parser.add_argument("--run-dir", type=Path, required=True, help="folder written by seqexp fit")
+    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: best)")
+    return parser
+
+
+def _score(command: str, split: str, argv: list[str]) -> int:
+    parser = _open_parser(command, f"Metrics of a run on its {split} split; writes nothing.")
+    arguments, overrides = parser.parse_known_args(argv)
+
+    from seqexp.training.run import Run
+
+    run = Run.open(arguments.run_dir, arguments.checkpoint, overrides)
+    metrics = run.score(split)
+    print(f"{run.checkpoint}  ({run.transform.unit})")
+    for name, value in metrics.items():
+        print(f"  {name:<24}{value:.6g}")
+    return 0
+
+
+def validate(argv: list[str]) -> int:
+    """Print the metrics of a run on its validation split."""
+    return _score("validate", "val", argv)
+
+
+def test(argv: list[str]) -> int:
+    """Print the metrics of a run on its test split."""
+    return _score("test", "test", argv)
+
+
+def predict(argv: list[str]) -> int:
+    """Write the predictions of a run for all labelled genes."""
+    parser = _open_parser("predict", "Predict all labelled genes of a run and write them as a table.")
+    parser.add_argument("--output", type=Path, help="TSV to write (default: predictions.tsv in the run folder)")
+    arguments, overrides = parser.parse_known_args(argv)
+
+    from seqexp.training.predict import predict_run, write_predictions
+    from seqexp.training.processes import is_first_process
+    from seqexp.training.run import Run
+
+    output = arguments.output or arguments.run_dir / "predictions.tsv"
+    frame = predict_run(Run.open(arguments.run_dir, arguments.checkpoint, overrides))
+    if is_first_process():
+        write_predictions(frame, output)
+        print(f"wrote {len(frame)} predictions: {output}")
+    return 0

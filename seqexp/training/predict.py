@@ -1,0 +1,70 @@
+"""Predictions of a run as a table keyed by gene, each row once however many processes made it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from seqexp.core.errors import DataError
+from seqexp.core.files import atomic_path
+from seqexp.objectives.metrics import StreamingRegression
+from seqexp.training.processes import gather_rows
+from seqexp.training.run import Run
+
+
+class CollectPredictions(Callback):
+    """Keeps index, prediction and target of every batch; masks, which can be large, are let go."""
+
+    def __init__(self) -> None:
+        self.stream = StreamingRegression()
+
+    def on_predict_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *args: Any
+    ) -> None:
+        """Keep the rows of one batch."""
+        self.stream.update(*(outputs[name].numpy() for name in ("index", "prediction", "target")))
+
+
+def predict_run(run: Run) -> pd.DataFrame:
+    """Predict all labelled rows of a run's data.
+
+    Returns
+    -------
+    DataFrame
+        One row per index, sorted by it: what the data module's ``describe(index)`` says (gene_id, split, ...), then
+        ``target`` and ``prediction`` in the unit named by the column ``unit``, such as log2(TPM + 1).
+
+    Raises
+    ------
+    DataError
+        A row came without a finite prediction.
+    """
+    collector = CollectPredictions()
+    trainer = run.trainer(callbacks=[collector])
+    trainer.predict(run.task, datamodule=run.datamodule, return_predictions=False)
+    rows = gather_rows(collector.stream).rows()
+    prediction, target = np.float32(rows["prediction"]), np.float32(rows["target"])
+    if not np.isfinite(prediction).all():
+        bad = rows["index"][~np.isfinite(prediction).all(axis=1)]
+        raise DataError(f"{len(bad)} predictions are not finite, first of row {bad[0]}", where=run.checkpoint)
+    describe = getattr(run.datamodule, "describe", None)
+    described = [{"index": int(i), **(describe(int(i)) if callable(describe) else {})} for i in rows["index"]]
+    frame = pd.DataFrame(described).drop(columns=["target"], errors="ignore")
+    if "expression" in frame:
+        frame.insert(frame.columns.get_loc("expression") + 1, "expression_unit", run.transform.raw_unit)
+    for name, values in (("target", target), ("prediction", prediction)):
+        for column in range(values.shape[1]):
+            frame[name if values.shape[1] == 1 else f"{name}_{column}"] = values[:, column]
+    frame["unit"] = run.transform.unit
+    return frame
+
+
+def write_predictions(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write the table as TSV; nine digits give each float32 back bit for bit."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, sep="\t", index=False, float_format="%.9g")

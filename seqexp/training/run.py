@@ -1,0 +1,102 @@
+"""A finished (or running) run, opened again from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule, Trainer
+from torch import nn
+
+from seqexp.core.errors import DataError
+from seqexp.core.yaml import load_yaml
+from seqexp.objectives.transforms import TargetTransform
+from seqexp.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from seqexp.training.config import RunConfig
+from seqexp.training.folder import BEST, CONFIG, LAST, read_record
+from seqexp.training.task import ExpressionTask
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained network with the data it was trained on.
+
+    Attributes
+    ----------
+    folder : Path
+    network : nn.Module
+        The network that predicts (averaged weights where the run averaged them), in evaluation mode, on the CPU.
+    task : ExpressionTask
+    datamodule : LightningDataModule
+        Set up for prediction.
+    config, record : dict
+        Contents of config.yaml and run_record.json.
+    checkpoint : Path
+        File the weights come from.
+    """
+
+    folder: Path
+    network: nn.Module
+    task: ExpressionTask
+    datamodule: LightningDataModule
+    config: dict[str, Any]
+    record: dict[str, Any]
+    checkpoint: Path
+    settings: RunConfig
+
+    @property
+    def transform(self) -> TargetTransform:
+        """Target transform of the checkpoint, fitted on its training split."""
+        return self.task.transform
+
+    @classmethod
+    def open(cls, run_dir: str | Path, checkpoint: str | Path = "best", overrides: Sequence[str] = ()) -> Run:
+        """Rebuild network and data from the saved config and load the weights.
+
+        Parameters
+        ----------
+        run_dir : path
+            Folder written by ``seqexp fit``.
+        checkpoint : str or path
+            ``best``, ``last`` or a file.
+        overrides : sequence of str
+            Flags laid over the saved config, such as ``--data.init_args.num_workers=2``.
+
+        Raises
+        ------
+        DataError
+            No run in the folder, or weights that do not fit the config.
+        """
+        folder = Path(run_dir)
+        record = read_record(folder)
+        if record is None or not (folder / CONFIG).is_file():
+            raise DataError("no run in this folder", where=folder, expected="a folder written by seqexp fit")
+        path = {"best": folder / BEST, "last": folder / LAST}.get(str(checkpoint), Path(checkpoint))
+        saved = read_checkpoint(path)
+        # One process on whatever device there is, unless the caller asks for more.
+        alone = ["--trainer.accelerator=auto", "--trainer.devices=1", "--trainer.strategy=auto"]
+        settings = RunConfig([f"--config={folder / CONFIG}", *alone, *overrides])
+        task, datamodule = settings.model, settings.datamodule
+        datamodule.prepare_data()
+        datamodule.setup("predict")
+        task.load_state_dict(saved["state_dict"])
+        task.on_load_checkpoint(saved)
+        task.eval()
+        return cls(
+            folder, task.scored_network, task, datamodule, load_yaml(folder / CONFIG), record, path, settings=settings
+        )
+
+    def trainer(self, **replaced: Any) -> Trainer:
+        """Trainer for scoring: no loggers, no checkpoints, no run folder; settings can be replaced."""
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        return self.settings.build_trainer(plugins=[AtomicCheckpointIO()], **{**quiet, **replaced})
+
+    def score(self, split: str) -> dict[str, float]:
+        """Metrics of the ``val`` or ``test`` split, such as ``{"test_pearson": 0.7, ...}``."""
+        run = {"val": Trainer.validate, "test": Trainer.test}[split]
+        with torch.random.fork_rng(devices=[]):
+            metrics = run(self.trainer(), self.task, datamodule=self.datamodule, verbose=False)
+        return dict(metrics[0])
