@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,16 @@ from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.regions import IntervalIndex, read_bed, read_intervals
 from seqexp.dna.genome.splits import SplitSpec
 from seqexp.dna.genome.tracks import Missing, TrackSet
+from seqexp.dna.genome.yaml_fields import (
+    check_keys,
+    file_path,
+    file_paths,
+    flag,
+    name_list,
+    optional_path,
+    section,
+    text,
+)
 
 _REQUIRED = ("name", "fasta", "genes", "expression", "splits")
 _KEYS = (
@@ -185,17 +194,30 @@ def require_same_assembly(reference: Reference, tracks: TrackSet) -> None:
         No name matches, or a chromosome has another length.
     """
     for name in tracks.names:
-        sizes = tracks.sizes_of(name)
-        for chrom, partner in match_names(sizes, reference.chrom_sizes, tracks.paths[name], reference.path).items():
-            if sizes[chrom] != reference.chrom_sizes[partner]:
-                is_short = reference.chrom_sizes[partner] < sizes[chrom]
-                raise DataError(
-                    f"the FASTA is {'shorter' if is_short else 'longer'} than track {name}: {partner} has "
-                    f"{reference.chrom_sizes[partner]} bp, the track says {sizes[chrom]} bp",
-                    where=f"{reference.path} and {tracks.paths[name]}",
-                    expected="files of the same assembly",
-                    fix="use the FASTA the track was made on",
-                )
+        compare_sizes(reference, tracks, name)
+
+
+def compare_sizes(reference: Reference, tracks: TrackSet, name: str) -> str:
+    """Check one track against the FASTA, and tell how many chromosomes agree.
+
+    Raises
+    ------
+    DataError
+        No name matches, or a chromosome has another length.
+    """
+    sizes, known = tracks.sizes_of(name), reference.chrom_sizes
+    found = match_names(sizes, known, tracks.paths[name], reference.path)
+    wrong = [(chrom, partner) for chrom, partner in found.items() if sizes[chrom] != known[partner]]
+    if wrong:
+        chrom, partner = wrong[0]
+        raise DataError(
+            f"the FASTA is {'shorter' if known[partner] < sizes[chrom] else 'longer'} than track {name}: {partner} has "
+            f"{known[partner]} bp, the track says {sizes[chrom]} bp ({len(wrong)} such chromosomes)",
+            where=f"{reference.path} and {tracks.paths[name]}",
+            expected="files of the same assembly",
+            fix="use the FASTA the track was made on",
+        )
+    return f"{len(found)} equal to the FASTA"
 
 
 def load_dataset(path: str | Path) -> DatasetSpec:
@@ -217,30 +239,30 @@ def load_dataset(path: str | Path) -> DatasetSpec:
     if path.is_dir():
         path = path / "dataset.yaml"
     content = load_yaml(path)
-    _check_keys(content, _KEYS, path, "", _REQUIRED)
-    genes = _section(content, "genes", _GENE_KEYS, path, ("path",))
-    expression = _section(content, "expression", _EXPRESSION_KEYS, path, ("column",))
+    check_keys(content, _KEYS, path, "", _REQUIRED)
+    genes = section(content, "genes", _GENE_KEYS, path, ("path",))
+    expression = section(content, "expression", _EXPRESSION_KEYS, path, ("column",))
     spec = DatasetSpec(
         path=path,
-        name=_text(content, "name", path),
-        fasta=_file(content["fasta"], path, "fasta"),
-        genes=_file(genes["path"], path, "genes.path"),
+        name=text(content, "name", path),
+        fasta=file_path(content["fasta"], path, "fasta"),
+        genes=file_path(genes["path"], path, "genes.path"),
         columns=_columns(genes, expression, path),
         expression=str(expression["column"]),
-        splits=_splits(_section(content, "splits", _SPLIT_KEYS, path, ("by", "train", "val", "test")), path),
-        tracks=_files(content, "tracks", path),
+        splits=_splits(section(content, "splits", _SPLIT_KEYS, path, ("by", "train", "val", "test")), path),
+        tracks=file_paths(content, "tracks", path),
         missing=content.get("missing", "zero"),
-        organism=_text(content, "organism", path),
-        assembly=_text(content, "assembly", path),
-        description=_text(content, "description", path),
-        expression_unit=_text(expression, "unit", path),
-        expression_path=_optional_file(expression, "path", path),
-        is_signed=_flag(expression, "signed", path),
-        transform=_text(content, "transform", path) or "log2p1",
-        blacklist=_optional_file(content, "blacklist", path),
-        covariates=_names(content.get("covariates"), path, "covariates"),
-        peaks=_files(content, "peaks", path),
-        truth=_optional_file(content, "truth", path),
+        organism=text(content, "organism", path),
+        assembly=text(content, "assembly", path),
+        description=text(content, "description", path),
+        expression_unit=text(expression, "unit", path),
+        expression_path=optional_path(expression, "path", path),
+        is_signed=flag(expression, "signed", path),
+        transform=text(content, "transform", path) or "log2p1",
+        blacklist=optional_path(content, "blacklist", path),
+        covariates=name_list(content.get("covariates"), path, "covariates"),
+        peaks=file_paths(content, "peaks", path),
+        truth=optional_path(content, "truth", path),
     )
     if spec.missing not in ("zero", "nan", "error"):
         raise ConfigError(f"missing: {spec.missing!r}", where=path, expected="one of zero, nan, error")
@@ -250,71 +272,8 @@ def load_dataset(path: str | Path) -> DatasetSpec:
     return spec
 
 
-def _check_keys(
-    found: Mapping[Any, Any], known: Sequence[str], path: Path, prefix: str, required: Sequence[str]
-) -> None:
-    for key in found:
-        if key not in known:
-            near = get_close_matches(str(key), known, n=2, cutoff=0.5)
-            raise ConfigError(
-                f"unknown key {prefix}{key}",
-                where=path,
-                expected="one of: " + ", ".join(known),
-                fix=f"did you mean {' or '.join(near)}?" if near else f"remove {prefix}{key}",
-            )
-    for key in required:
-        if found.get(key) is None:
-            raise ConfigError(f"key {prefix}{key} is missing", where=path, expected=f"{prefix}{key}: a value")
-
-
-def _section(content: Mapping[str, Any], key: str, known: Sequence[str], path: Path, required: Sequence[str]) -> Any:
-    section = content[key]
-    if not isinstance(section, dict):
-        raise ConfigError(f"{key}: {section!r}", where=path, expected=f"a mapping with keys {', '.join(known)}")
-    _check_keys(section, known, path, f"{key}.", required)
-    return section
-
-
-def _file(value: Any, path: Path, key: str) -> Path:
-    if not isinstance(value, str):
-        raise ConfigError(f"{key}: {value!r}", where=path, expected="a path, relative to the folder of this file")
-    return path.parent / value
-
-
-def _optional_file(content: Mapping[str, Any], key: str, path: Path) -> Path | None:
-    return None if content.get(key) is None else _file(content[key], path, key)
-
-
-def _files(content: Mapping[str, Any], key: str, path: Path) -> dict[str, Path]:
-    section = content.get(key) or {}
-    if not isinstance(section, dict):
-        raise ConfigError(f"{key}: {section!r}", where=path, expected="a mapping of names to paths")
-    return {str(name): _file(value, path, f"{key}.{name}") for name, value in section.items()}
-
-
-def _text(content: Mapping[str, Any], key: str, path: Path) -> str:
-    value = content.get(key)
-    if isinstance(value, (dict, list)):
-        raise ConfigError(f"{key}: {value!r}", where=path, expected="one word or sentence")
-    return "" if value is None else str(value)
-
-
-def _flag(content: Mapping[str, Any], key: str, path: Path) -> bool:
-    value = content.get(key, False)
-    if not isinstance(value, bool):
-        raise ConfigError(f"{key}: {value!r}", where=path, expected="true or false")
-    return value
-
-
-def _names(value: Any, path: Path, key: str) -> tuple[str, ...]:
-    items = [] if value is None else [value] if isinstance(value, (str, int)) else value
-    if not isinstance(items, list) or any(isinstance(item, (dict, list)) or item is None for item in items):
-        raise ConfigError(f"{key}: {value!r}", where=path, expected="a list of names")
-    return tuple(str(item) for item in items)
-
-
 def _splits(section: Mapping[str, Any], path: Path) -> SplitSpec:
-    lists = {key: _names(section.get(key), path, f"splits.{key}") for key in ("train", "val", "test", "exclude")}
+    lists = {key: name_list(section.get(key), path, f"splits.{key}") for key in ("train", "val", "test", "exclude")}
     return SplitSpec(by=section["by"], **lists)
 
 
@@ -334,5 +293,5 @@ def _columns(genes: Mapping[str, Any], expression: Mapping[str, Any], path: Path
     keep = genes.get("keep") or {}
     if not isinstance(keep, dict):
         raise ConfigError(f"genes.keep: {keep!r}", where=path, expected="a mapping of columns to values to keep")
-    kept = {str(column): _names(values, path, f"genes.keep.{column}") for column, values in keep.items()}
+    kept = {str(column): name_list(values, path, f"genes.keep.{column}") for column, values in keep.items()}
     return GeneColumns(**named, base=base, keep=kept, expression_gene_id=expression.get("gene_id"))

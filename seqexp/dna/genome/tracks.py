@@ -99,8 +99,9 @@ class TrackSet:
         signals = np.empty((interval.width // bin_bp, len(self.names)), dtype=np.float32)
         for track, handle in enumerate(self._open()):
             bases = self._bases(track, handle, interval)
-            signals[:, track] = bases if bin_bp == 1 else _summarise(bases.reshape(-1, bin_bp), agg, self.missing)
-        return np.ascontiguousarray(signals[::-1]) if interval.is_reverse else signals
+            bins = bases if bin_bp == 1 else _summarise(bases.reshape(-1, bin_bp), agg, self.missing)
+            signals[:, track] = bins[::-1] if interval.is_reverse else bins
+        return signals
 
     def close(self) -> None:
         """Close the files; the next read opens them again."""
@@ -118,6 +119,10 @@ class TrackSet:
     def sizes_of(self, name: str) -> dict[str, int]:
         """Chromosome lengths in bp in the header of one track."""
         return dict(self._sizes[name])
+
+    def summary(self, name: str) -> dict[str, float]:
+        """Header of one track: minVal, maxVal, nBasesCovered, sumData and others."""
+        return dict(self._open()[self.names.index(name)].header())
 
     def _open(self) -> list[Any]:
         if self._pid != os.getpid():
@@ -147,14 +152,14 @@ class TrackSet:
         """Values per base (L,) in forward orientation, missing values by policy."""
         name = self.names[track]
         chrom = self._maps[track].find(interval.chrom)
-        bases = np.full(interval.width, np.nan, dtype=np.float32)
-        if chrom is not None:
-            start, end = max(interval.start, 0), min(interval.end, self._sizes[name][chrom])
-            if start < end:
-                try:
-                    found = handle.values(chrom, start, end, numpy=True)
-                except RuntimeError as error:
-                    raise _damaged(f"track {name} cannot be read at {interval}: {error}", self.paths[name]) from error
+        size = 0 if chrom is None else self._sizes[name][chrom]
+        start, end = max(interval.start, 0), min(interval.end, size)
+        found = self._read(track, handle, chrom, start, end) if chrom is not None and start < end else None
+        if found is not None and end - start == interval.width:
+            bases = found
+        else:
+            bases = np.full(interval.width, np.nan, dtype=np.float32)
+            if found is not None:
                 bases[start - interval.start : end - interval.start] = found
         if self.missing == "zero":
             np.copyto(bases, 0, where=np.isnan(bases))
@@ -167,6 +172,16 @@ class TrackSet:
                 fix="set missing: zero or missing: nan",
             )
         return bases
+
+    def _read(self, track: int, handle: Any, chrom: str, start: int, end: int) -> NDArray[np.float32]:
+        try:
+            values: NDArray[np.float32] = handle.values(chrom, start, end, numpy=True)
+        except RuntimeError as error:
+            name = self.names[track]
+            raise _damaged(
+                f"track {name} cannot be read at {chrom}:{start}-{end}: {error}", self.paths[name]
+            ) from error
+        return values
 
 
 def open_bigwig(path: Path) -> Any:

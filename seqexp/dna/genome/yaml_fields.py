@@ -1,0 +1,81 @@
+"""Fields of a YAML mapping, each checked for its kind; every failure is a ConfigError that names the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from seqexp.core.errors import ConfigError
+
+
+def check_keys(
+    found: Mapping[Any, Any], known: Sequence[str], path: Path, prefix: str, required: Sequence[str]
+) -> None:
+    """Refuse keys that are not known, naming near matches, and required keys that are missing."""
+    for key in found:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=2, cutoff=0.5)
+            raise ConfigError(
+                f"unknown key {prefix}{key}",
+                where=path,
+                expected="one of: " + ", ".join(known),
+                fix=f"did you mean {' or '.join(near)}?" if near else f"remove {prefix}{key}",
+            )
+    for key in required:
+        if found.get(key) is None:
+            raise ConfigError(f"key {prefix}{key} is missing", where=path, expected=f"{prefix}{key}: a value")
+
+
+def section(content: Mapping[str, Any], key: str, known: Sequence[str], path: Path, required: Sequence[str]) -> Any:
+    """A required mapping under ``key``, its own keys checked."""
+    section = content[key]
+    if not isinstance(section, dict):
+        raise ConfigError(f"{key}: {section!r}", where=path, expected=f"a mapping with keys {', '.join(known)}")
+    check_keys(section, known, path, f"{key}.", required)
+    return section
+
+
+def file_path(value: Any, path: Path, key: str) -> Path:
+    """A path relative to the folder of the YAML file."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{key}: {value!r}", where=path, expected="a path, relative to the folder of this file")
+    return path.parent / value
+
+
+def optional_path(content: Mapping[str, Any], key: str, path: Path) -> Path | None:
+    """Like :func:`file_path`, or None if the key is absent or empty."""
+    return None if content.get(key) is None else file_path(content[key], path, key)
+
+
+def file_paths(content: Mapping[str, Any], key: str, path: Path) -> dict[str, Path]:
+    """A mapping of names to paths; empty if the key is absent."""
+    section = content.get(key) or {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{key}: {section!r}", where=path, expected="a mapping of names to paths")
+    return {str(name): file_path(value, path, f"{key}.{name}") for name, value in section.items()}
+
+
+def text(content: Mapping[str, Any], key: str, path: Path) -> str:
+    """One line of text; empty if the key is absent."""
+    value = content.get(key)
+    if isinstance(value, (dict, list)):
+        raise ConfigError(f"{key}: {value!r}", where=path, expected="one word or sentence")
+    return "" if value is None else str(value)
+
+
+def flag(content: Mapping[str, Any], key: str, path: Path) -> bool:
+    """True or false; false if the key is absent."""
+    value = content.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key}: {value!r}", where=path, expected="true or false")
+    return value
+
+
+def name_list(value: Any, path: Path, key: str) -> tuple[str, ...]:
+    """A list of names; one name alone may stand without brackets, and an absent key is an empty list."""
+    items = [] if value is None else [value] if isinstance(value, (str, int)) else value
+    if not isinstance(items, list) or any(isinstance(item, (dict, list)) or item is None for item in items):
+        raise ConfigError(f"{key}: {value!r}", where=path, expected="a list of names")
+    return tuple(str(item) for item in items)
