@@ -104,14 +104,15 @@ def simulate(folder: Path, **settings: Any) -> StepResult:
     unknown = sorted(set(settings) - known)
     if unknown:
         raise ConfigError(f"unknown setting {unknown[0]!r} of step simulate", expected=", ".join(sorted(known)))
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
+    config = SimulationConfig(**plain)
     staging = folder / ".simulated"
-    simulate_genome(staging, SimulationConfig(**plain))
+    simulate_genome(staging, config)
     names = sorted((path.name for path in staging.iterdir()), key=lambda name: (name == "dataset.yaml", name))
     for name in names:
         (staging / name).replace(folder / name)
     staging.rmdir()
-    return StepResult(tuple(names), (f"{len(names)} files, seed {SimulationConfig(**plain).seed}",))
+    return StepResult(tuple(names), (f"{len(names)} files, seed {config.seed}",))
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
@@ -185,12 +186,6 @@ def _rich_reporter() -> Iterator[Reporter]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+    speed = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(TextColumn("{task.description}"), BarColumn(), *speed, console=Console(file=sys.stderr), transient=True) as bars:
         yield _RichReporter(bars)

@@ -96,7 +96,7 @@ def download(
             _transfer(url, part, progress, patience.timeout_s, expected_bytes)
             return
         except _BreakError as error:
-            failures = 1 if _size(part) > furthest else failures + 1
+            failures = 0 if _size(part) > furthest else failures + 1
             furthest = max(furthest, _size(part))
             if failures >= patience.attempts:
                 raise DataError(
@@ -105,7 +105,7 @@ def download(
                     expected="a server that answers and sends the whole file",
                     fix="check the network and run the same command again, it resumes; or use --mirror DIR",
                 ) from error
-            pause = error.wait_s if error.wait_s is not None else patience.pause_s * 2 ** (failures - 1)
+            pause = error.wait_s if error.wait_s is not None else patience.pause_s * 2 ** max(failures - 1, 0)
             time.sleep(min(pause, _LONGEST_PAUSE_S))
 
 
@@ -198,7 +198,7 @@ def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-# The server's version tag of the file lies beside the part, so that a later run resumes the same version or starts over.
+# The server's version tag lies beside the part, so that a later run resumes the same version or starts over.
 def _tag_path(part: Path) -> Path:
     return part.with_name(part.name + ".tag")
 

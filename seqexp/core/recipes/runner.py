@@ -1,4 +1,4 @@
-"""Running a recipe: sources, then steps, then ``dataset.yaml``; finished work is skipped, unfinished work is resumed."""
+"""Running a recipe: sources, steps, then ``dataset.yaml``; finished work is skipped, unfinished work is resumed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqexp.core.files import require_writable
 from seqexp.core.recipes.download import Patience, Progress, part_path
 from seqexp.core.recipes.fetch import fetch
 from seqexp.core.recipes.lock import FileRecord, Lock, read_lock
-from seqexp.core.recipes.schema import Recipe, Source, Step
+from seqexp.core.recipes.schema import Recipe, Source
 from seqexp.core.yaml import dump_yaml, load_yaml
 
 DATASET_FILE = "dataset.yaml"
@@ -125,11 +125,18 @@ def _checked_mirror(mirror: str | Path | None) -> Path | None:
 
 
 def _check_steps(recipe: Recipe, steps: Mapping[str, StepFunction]) -> None:
+    """Refuse unknown steps and parameters before anything is fetched."""
     for step in recipe.steps:
         if step.use not in steps:
             raise ConfigError(
                 f"unknown step {step.use!r}", where=recipe.path, expected="one of: " + ", ".join(sorted(steps))
             )
+        signature = inspect.signature(steps[step.use])
+        try:
+            signature.bind(Path(), **step.parameters)
+        except TypeError as error:
+            takes = ", ".join(name for name in signature.parameters if name != "folder")
+            raise ConfigError(f"step {step.use!r}: {error}", where=recipe.path, expected=f"with: {takes}") from error
 
 
 def _all_done(recipe: Recipe, lock: Lock) -> bool:
@@ -192,23 +199,13 @@ def _run_all(
             result.skipped.append(step.use)
             reporter.line(f"{step.use}: already done")
         else:
-            done = _call(step, steps[step.use], lock.folder, recipe)
+            done = steps[step.use](lock.folder, **step.parameters)
             lock.add_step(index, prints[index], done.outputs, done.notes)
             lock.write()
             result.ran.append(step.use)
             for note in done.notes:
                 reporter.line(f"{step.use}: {note}")
         result.notes += lock.steps[index].notes
-
-
-def _call(step: Step, function: StepFunction, folder: Path, recipe: Recipe) -> StepResult:
-    try:
-        inspect.signature(function).bind(folder, **step.parameters)
-    except TypeError as error:
-        raise ConfigError(
-            f"step {step.use!r}: {error}", where=recipe.path, fix="correct the keys below with:"
-        ) from error
-    return function(folder, **step.parameters)
 
 
 def _fingerprints(recipe: Recipe, lock: Lock) -> list[str]:
