@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,14 @@ class CollectPredictions(Callback):
         self.stream.update(*(outputs[name].numpy() for name in ("index", "prediction", "target")))
 
 
-def predict_run(run: Run) -> pd.DataFrame:
+def predict_run(run: Run, watchers: Sequence[Callback] = ()) -> pd.DataFrame:
     """Predict all labelled rows of a run's data.
+
+    Parameters
+    ----------
+    run : Run
+    watchers : sequence of Callback
+        See every batch and the outputs of the task, masks included, in the same pass.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def predict_run(run: Run) -> pd.DataFrame:
         A row came without a finite prediction.
     """
     collector = CollectPredictions()
-    trainer = run.trainer(callbacks=[collector])
+    trainer = run.trainer(callbacks=[collector, *watchers])
     trainer.predict(run.task, datamodule=run.datamodule, return_predictions=False)
     rows = gather_rows(collector.stream).rows()
     prediction, target = np.float32(rows["prediction"]), np.float32(rows["target"])
