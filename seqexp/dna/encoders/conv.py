@@ -1,68 +1,270 @@
-"""Dilated convolutions: the encoder that runs everywhere and is hard to beat on short windows."""
+"""Convolutional stems and the dilated convolutional encoder, with a gate that decides what a position may write.
+
+The gate (B, N) in [0, 1] multiplies, in every block, what a position shows to its neighbours and the update it
+receives. A position with gate 0 is invisible to all others and keeps its own residual stream, which is also how
+padding is expressed. Nothing normalises across positions, so the gate is not undone afterwards.
+"""
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from seqexp.core.errors import ConfigError
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of a channel-first tensor (B, D, N), each position on its own."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, D, N); same shape and dtype."""
+        return self.norm(x.transpose(1, 2)).transpose(1, 2).to(x.dtype)
 
 
 class ConvBlock(nn.Module):
-    """Pre-activation residual block: norm, GELU, dilated convolution, norm, GELU, mixing across channels."""
-
-    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        self.norm_in = nn.BatchNorm1d(width)
-        self.dilated = nn.Conv1d(width, width, kernel, padding=dilation * (kernel // 2), dilation=dilation)
-        self.norm_mid = nn.BatchNorm1d(width)
-        self.mix = nn.Conv1d(width, width, 1)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, gate: Tensor | None) -> Tensor:
-        """(B, D, N) and gate (B, 1, N) to (B, D, N)."""
-        written = self.mix(F.gelu(self.norm_mid(self.dilated(F.gelu(self.norm_in(x))))))
-        written = self.dropout(written)
-        return x + (written if gate is None else gate * written)
-
-
-class ConvEncoder(nn.Module):
-    """Stack of residual blocks whose dilation doubles, starting over after ``max_dilation``.
+    """Pre-normalised residual block: gated dilated convolution, GELU, pointwise convolution, dropout.
 
     Parameters
     ----------
     width : int
-        Width D of input and output.
-    num_layers : int
-    kernel : int
-        Odd filter length in bins.
-    max_dilation : int
+        Channels D.
+    kernel_size : int
+        Taps, odd, so that the length stays.
+    dilation : int
+        Positions between taps.
     dropout : float
+        Share of updates zeroed in training.
+    layer_scale : float
+        Initial size of the update; small values start the block near the identity.
     """
 
     def __init__(
-        self, width: int, num_layers: int = 6, kernel: int = 5, max_dilation: int = 32, dropout: float = 0.1
+        self, width: int, kernel_size: int = 3, dilation: int = 1, dropout: float = 0.0, layer_scale: float = 1.0
     ) -> None:
         super().__init__()
-        self.width = width
-        cycle = max_dilation.bit_length()
-        dilations = [2 ** (layer % cycle) for layer in range(num_layers)]
-        self.blocks = nn.ModuleList(ConvBlock(width, kernel, dilation, dropout) for dilation in dilations)
-        self.norm = nn.BatchNorm1d(width)
+        self.norm = ChannelNorm(width)
+        self.spread = nn.Conv1d(
+            width, width, kernel_size, dilation=dilation, padding=dilation * (kernel_size // 2), bias=False
+        )
+        self.shift = nn.Parameter(torch.zeros(width, 1))
+        self.mix = nn.Conv1d(width, width, 1)
+        self.dropout = nn.Dropout(dropout)
+        self.scale = nn.Parameter(torch.full((width, 1), layer_scale))
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """Encode bins.
+        """One update of (B, D, N); ``gate`` (B, 1, N) or None for all ones."""
+        shown = self.norm(x)
+        if gate is not None:
+            shown = shown * gate
+        update = self.scale * self.dropout(self.mix(functional.gelu(self.spread(shown) + self.shift)))
+        return x + (update if gate is None else update * gate)
+
+
+class ConvEncoder(nn.Module):
+    """Stack of dilated residual blocks at one resolution.
+
+    Parameters
+    ----------
+    width : int
+        Channels D.
+    dilations : sequence of int
+        One block each, in positions; the receptive field is ``1 + (kernel_size - 1) * sum(dilations)``.
+    kernel_size : int
+        Taps of each block, odd.
+    dropout : float
+        Share of updates zeroed in training.
+    layer_scale : float
+        Initial size of each block's update.
+
+    Raises
+    ------
+    ConfigError
+        An even kernel, or a dilation below 1.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        dilations: Sequence[int] = (1, 2, 4, 8, 16, 32),
+        kernel_size: int = 3,
+        dropout: float = 0.1,
+        layer_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if kernel_size % 2 == 0 or kernel_size < 1:
+            raise ConfigError(f"kernel_size {kernel_size}", expected="an odd number, so that the length stays")
+        if any(dilation < 1 for dilation in dilations):
+            raise ConfigError(f"dilations {list(dilations)}", expected="numbers of at least 1")
+        self.width = width
+        self.receptive_field = 1 + (kernel_size - 1) * sum(dilations)
+        self.blocks = nn.ModuleList(
+            ConvBlock(width, kernel_size, dilation, dropout, layer_scale) for dilation in dilations
+        )
+        self.norm = ChannelNorm(width)
+
+    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        """Encode tokens.
 
         Parameters
         ----------
-        x : Tensor (B, N, D)
-        gate : Tensor (B, N), optional
-            What each bin may write, in [0, 1]: at 0 its state stays as it came in.
+        x : Tensor, (B, N, D)
+        gate : Tensor, (B, N), optional
+            What each position may write, in [0, 1].
 
         Returns
         -------
-        Tensor (B, N, D)
+        Tensor, (B, N, D)
+            Normalised per position.
         """
-        h = x.transpose(1, 2)
-        channel_gate = None if gate is None else gate[:, None, :]
+        hidden = x.transpose(1, 2)
+        channel_gate = None if gate is None else gate.unsqueeze(1).to(hidden.dtype)
         for block in self.blocks:
-            h = block(h, channel_gate)
-        return F.gelu(self.norm(h)).transpose(1, 2)
+            hidden = block(hidden, channel_gate)
+        return self.norm(hidden).transpose(1, 2)
+
+
+class SequenceStem(nn.Module):
+    """Bases to tokens: a convolution over the bases, residual blocks, and pooling to bins.
+
+    Parameters
+    ----------
+    width : int
+        Channels D of the tokens.
+    bin_bp : int
+        Bases per token.
+    kernel_bp : int
+        Bases the first convolution sees.
+    stride_bp : int
+        Step of the first convolution; must divide ``bin_bp``. With 3 and an upstream length divisible by 3, every
+        step sits on one reading frame of a gene body that starts at the TSS.
+    word_bp : int
+        With a value k > 0, each step also embeds the word of k bases that starts there (4**k entries), which a
+        linear filter cannot do; for instance the codons with ``stride_bp = word_bp = 3``.
+    num_blocks : int
+        Residual blocks at ``stride_bp`` resolution, before pooling.
+    dropout : float
+        Of the blocks.
+
+    Raises
+    ------
+    ConfigError
+        ``bin_bp`` is not a multiple of ``stride_bp``.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        bin_bp: int = 1,
+        kernel_bp: int = 15,
+        stride_bp: int = 1,
+        word_bp: int = 0,
+        num_blocks: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if bin_bp < 1 or stride_bp < 1 or bin_bp % stride_bp:
+            raise ConfigError(
+                f"bin_bp {bin_bp} with stride_bp {stride_bp}", expected="bin_bp a positive multiple of stride_bp"
+            )
+        self.width, self.bin_bp, self.stride_bp, self.word_bp = width, bin_bp, stride_bp, word_bp
+        self.pad_bp = max(kernel_bp - stride_bp, 0)
+        self.filters = nn.Conv1d(4, width, max(kernel_bp, stride_bp), stride=stride_bp)
+        self.words = nn.Conv1d(4**word_bp, width, 1, bias=False) if word_bp else None
+        self.blocks = nn.ModuleList(ConvBlock(width, 5, 1, dropout) for _ in range(num_blocks))
+        num_steps = bin_bp // stride_bp
+        self.pool = nn.Conv1d(2 * width, width, 1) if num_steps > 1 else None
+
+    def forward(self, one_hot: Tensor) -> Tensor:
+        """Embed bases.
+
+        Parameters
+        ----------
+        one_hot : Tensor, (B, L, 4)
+            L a multiple of ``bin_bp``; zeros for an unknown base.
+
+        Returns
+        -------
+        Tensor, (B, L / bin_bp, D)
+
+        Raises
+        ------
+        ConfigError
+            L is not a multiple of ``bin_bp``.
+        """
+        length = one_hot.shape[1]
+        if length % self.bin_bp:
+            raise ConfigError(f"window of {length} bp", expected=f"a multiple of bin_bp = {self.bin_bp}")
+        bases = one_hot.transpose(1, 2)
+        hidden = self.filters(functional.pad(bases, (self.pad_bp // 2, self.pad_bp - self.pad_bp // 2)))
+        if self.words is not None:
+            hidden = hidden + self.words(_words(bases, self.word_bp, self.stride_bp))
+        hidden = functional.gelu(hidden)
+        for block in self.blocks:
+            hidden = block(hidden)
+        if self.pool is not None:
+            steps = hidden.unflatten(-1, (-1, self.bin_bp // self.stride_bp))
+            hidden = self.pool(torch.cat([steps.mean(-1), steps.amax(-1)], dim=1))
+        return hidden.transpose(1, 2)
+
+
+class SignalStem(nn.Module):
+    """Signals per bin to tokens: compress, then convolve.
+
+    Parameters
+    ----------
+    num_tracks : int
+        Tracks T.
+    width : int
+        Channels D.
+    kernel_size : int
+        Bins the convolution sees, odd.
+    num_blocks : int
+        Residual blocks after it.
+    dropout : float
+        Of the blocks.
+    """
+
+    scale: Tensor
+
+    def __init__(
+        self, num_tracks: int, width: int, kernel_size: int = 9, num_blocks: int = 0, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(num_tracks))
+        self.filters = nn.Conv1d(num_tracks, width, kernel_size, padding=kernel_size // 2)
+        self.blocks = nn.ModuleList(ConvBlock(width, 5, 1, dropout) for _ in range(num_blocks))
+
+    def calibrate(self, scale: Tensor) -> None:
+        """Set the unit of each track (T,), such as a high quantile of the training windows; 0 counts as 1."""
+        scale = torch.as_tensor(scale, dtype=self.scale.dtype, device=self.scale.device)
+        self.scale.copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))
+
+    def compress(self, signals: Tensor) -> Tensor:
+        """Signed logarithm in units of ``scale``: sign(s) * log(1 + 10 |s| / scale) / log(11), missing as 0."""
+        scaled = torch.nan_to_num(signals, nan=0.0) / self.scale
+        return scaled.sign() * torch.log1p(10 * scaled.abs()) / 2.3978953
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """Embed (B, N, T) as (B, N, D)."""
+        hidden = functional.gelu(self.filters(self.compress(signals).transpose(1, 2)))
+        for block in self.blocks:
+            hidden = block(hidden)
+        return hidden.transpose(1, 2)
+
+
+def _words(bases: Tensor, word_bp: int, stride_bp: int) -> Tensor:
+    """One-hot words (B, 4**k, ceil(L / stride)) of bases (B, 4, L): the outer product of k neighbours, zero past the end."""
+    padded = functional.pad(bases, (0, word_bp - 1))
+    length = bases.shape[-1]
+    words = bases[..., ::stride_bp]
+    for step in range(1, word_bp):
+        following = padded[..., step : step + length : stride_bp]
+        words = (words.unsqueeze(2) * following.unsqueeze(1)).flatten(1, 2)
+    return words

@@ -1,1 +1,1 @@
-"""From gated hidden states to expression."""
+"""Heads: pooled readouts of encoded tokens; tensors only, never files."""

@@ -1,0 +1,148 @@
+"""Expression head: several attention readouts over the selected positions, aware of the distance to the TSS.
+
+Each readout weighs position n by ``mask_n * exp(score_n)`` against an empty slot of weight 1, so a mask that is
+scaled down everywhere shrinks the readout (a plain softmax would cancel the scale), and a mask of zeros gives the
+empty answer instead of a division by zero.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from seqexp.core.errors import ConfigError
+
+_SCALES_BP = (10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0)
+
+
+def distance_features(distance_bp: Tensor) -> Tensor:
+    """Smooth features of a signed distance, good from ten to a hundred thousand bases.
+
+    Parameters
+    ----------
+    distance_bp : Tensor, (B, N)
+        Position minus TSS in gene orientation; negative upstream.
+
+    Returns
+    -------
+    Tensor, (B, N, 20)
+        tanh(d / s) and exp(-|d| / s) at nine scales s, the signed log distance, and a constant.
+    """
+    distance = distance_bp.float().unsqueeze(-1)
+    scaled = distance / torch.tensor(_SCALES_BP, device=distance.device)
+    log_distance = distance.sign() * torch.log1p(distance.abs() / 100.0) / math.log1p(1_000.0)
+    ones = torch.ones_like(distance)
+    return torch.cat([torch.tanh(scaled), torch.exp(-scaled.abs()), log_distance, ones], dim=-1)
+
+
+class ExpressionHead(nn.Module):
+    """Pool encoded tokens by attention and predict expression.
+
+    Parameters
+    ----------
+    width : int
+        Channels D of the tokens.
+    num_outputs : int
+        Outputs G.
+    num_readouts : int
+        Independent attention readouts.
+    num_covariates : int
+        Gene-level covariates F beside the pooled tokens.
+    hidden : int
+        Width of the layer before the output.
+    dropout : float
+        On the pooled vector and the hidden layer.
+    value_width : int, optional
+        Channels that each readout averages, by default ``width // num_readouts`` times 2.
+
+    Raises
+    ------
+    ConfigError
+        No readouts.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_outputs: int = 1,
+        num_readouts: int = 4,
+        num_covariates: int = 0,
+        hidden: int = 64,
+        dropout: float = 0.1,
+        value_width: int | None = None,
+    ) -> None:
+        super().__init__()
+        if num_readouts < 1:
+            raise ConfigError(f"num_readouts {num_readouts}", expected="at least 1")
+        self.num_readouts, self.num_covariates = num_readouts, num_covariates
+        self.value_width = value_width or max(2 * width // num_readouts, 1)
+        self.score = nn.Linear(width, num_readouts)
+        self.distance_score = nn.Linear(20, num_readouts, bias=False)
+        self.value = nn.Linear(width, num_readouts * self.value_width)
+        pooled = num_readouts * (self.value_width + 1)
+        self.layers = nn.Sequential(
+            nn.LayerNorm(pooled + num_covariates),
+            nn.Dropout(dropout),
+            nn.Linear(pooled + num_covariates, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, num_outputs),
+        )
+
+    def forward(
+        self,
+        hidden: Tensor,
+        mask: Tensor | None = None,
+        distance_bp: Tensor | None = None,
+        covariates: Tensor | None = None,
+    ) -> Tensor:
+        """Predict.
+
+        Parameters
+        ----------
+        hidden : Tensor, (B, N, D)
+        mask : Tensor, (B, N), optional
+            Weight of each position in [0, 1]; all ones when absent.
+        distance_bp : Tensor, (B, N), optional
+            Signed distance of each position to the TSS.
+        covariates : Tensor, (B, F), optional
+            Needed when ``num_covariates`` is above 0.
+
+        Returns
+        -------
+        Tensor, (B, G)
+
+        Raises
+        ------
+        ConfigError
+            Covariates of another number than ``num_covariates``.
+        """
+        pooled = self.pool(hidden, mask, distance_bp)
+        found = 0 if covariates is None else covariates.shape[-1]
+        if self.num_covariates and found != self.num_covariates:
+            raise ConfigError(f"{found} covariates", expected=f"num_covariates = {self.num_covariates}")
+        if self.num_covariates and covariates is not None:
+            pooled = torch.cat([pooled, covariates.to(pooled.dtype)], dim=-1)
+        return self.layers(pooled)
+
+    def weights(self, hidden: Tensor, mask: Tensor | None = None, distance_bp: Tensor | None = None) -> Tensor:
+        """Attention of each readout to each position (B, N, R); sums to less than 1, the rest is the empty slot's."""
+        score = self.score(hidden).float()
+        if distance_bp is not None:
+            score = score + self.distance_score(distance_features(distance_bp).to(hidden.dtype)).float()
+        # The empty slot has score log(1) relative to the average of N positions, whatever the window length.
+        score = score - math.log(hidden.shape[1])
+        top = score.amax(1, keepdim=True).clamp_min(0.0)
+        raw = torch.exp(score - top)
+        if mask is not None:
+            raw = raw * mask.unsqueeze(-1).float()
+        return raw / (raw.sum(1, keepdim=True) + torch.exp(-top))
+
+    def pool(self, hidden: Tensor, mask: Tensor | None = None, distance_bp: Tensor | None = None) -> Tensor:
+        """Pooled vector (B, R * (V + 1)): what each readout saw, and how much weight it found in all."""
+        weights = self.weights(hidden, mask, distance_bp).to(hidden.dtype)
+        values = self.value(hidden).unflatten(-1, (self.num_readouts, self.value_width))
+        seen = torch.einsum("bnr,bnrv->brv", weights, values)
+        return torch.cat([seen.flatten(1), weights.sum(1)], dim=-1)
