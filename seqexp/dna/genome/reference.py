@@ -18,7 +18,7 @@ from seqexp.dna.genome.names import NameMap
 
 UNKNOWN = 4
 _NEWLINES = b"\r\n"
-_COMPLEMENT = bytes.maketrans(b"ACGTURYKMBVDHacgturykmbvdh", b"TGCAAYRMKVBHDTGCAAYRMKVBHD")
+_COMPLEMENT = bytes.maketrans(b"ACGTRYKMBVDH", b"TGCAYRMKVBHD")
 
 
 def _code_table(bases: bytes) -> bytes:
