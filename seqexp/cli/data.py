@@ -187,5 +187,7 @@ def _rich_reporter() -> Iterator[Reporter]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     speed = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(TextColumn("{task.description}"), BarColumn(), *speed, console=Console(file=sys.stderr), transient=True) as bars:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), *speed, console=Console(file=sys.stderr), transient=True
+    ) as bars:
         yield _RichReporter(bars)

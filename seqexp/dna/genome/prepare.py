@@ -216,11 +216,11 @@ def restrict_bed(folder: Path, bed: str, output: str, chroms: Sequence[str], max
         The file cannot be read, or no line is left.
     """
     path = folder / bed
-    frame = read_table(path, header=None)
+    frame = read_table(path, header=None, as_text=True)  # written back as it was
     notes = [f"{len(frame)} intervals in {Path(bed).name}"]
     frame = _reduce(frame, frame[0].isin(list(chroms)), f"not on {', '.join(chroms)}", notes)
     if max_bp is not None:
-        frame = _reduce(frame, frame[2] - frame[1] <= max_bp, f"wider than {max_bp} bp", notes)
+        frame = _reduce(frame, frame[2].astype(int) - frame[1].astype(int) <= max_bp, f"wider than {max_bp} bp", notes)
     if frame.empty:
         raise DataError(f"no interval on {', '.join(chroms)}", where=path, expected="at least one")
     write_table(frame, folder / output, header=False)

@@ -14,10 +14,12 @@ from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
 
 
-def read_table(path: Path, separator: str = "\t", header: int | None = 0) -> pd.DataFrame:
-    """Read a (gzipped) table, or say in one message why it cannot be read."""
+def read_table(path: Path, separator: str = "\t", header: int | None = 0, as_text: bool = False) -> pd.DataFrame:
+    """Read a (gzipped) table, numbers exactly or cells as text, or say in one message why it cannot be read."""
     try:
-        return pd.read_csv(path, sep=separator, header=header, comment=None, low_memory=False)
+        if as_text:
+            return pd.read_csv(path, sep=separator, header=header, dtype=str, keep_default_na=False)
+        return pd.read_csv(path, sep=separator, header=header, float_precision="round_trip", low_memory=False)
     except FileNotFoundError as error:
         raise DataError("no such file", where=path, fix="add it to the sources of the recipe") from error
     except (

@@ -199,7 +199,7 @@ def test_a_damaged_mirror_file_is_refused(tmp_path, body, message):
 
 def test_a_file_missing_in_the_mirror(tmp_path):
     (tmp_path / "mirror").mkdir()
-    with pytest.raises(DataError, match="no file sub/f.bin"):
+    with pytest.raises(DataError, match=r"no file sub/f\.bin"):
         fetch(MIRRORED, tmp_path / "out/f.bin", tmp_path / "mirror")
 
 

@@ -184,7 +184,7 @@ def test_a_damaged_lock_says_what_to_do(world):
 def test_too_small_a_disk_is_told_before_any_work(world, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("seqexp.core.recipes.runner.shutil.disk_usage", lambda _: usage(10, 9, 1))
-    with pytest.raises(DataError, match="needs 0.05 GB more"):
+    with pytest.raises(DataError, match=r"needs 0\.05 GB more"):
         run(world)
     assert list(world.out.iterdir()) == []
 
@@ -198,7 +198,10 @@ def test_a_finished_folder_needs_no_space(world, monkeypatch):
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
-    [("use: upper", "use: uper", "unknown step 'uper'"), ("source: joined.txt", "sauce: joined.txt", "with: source, output")],
+    [
+        ("use: upper", "use: uper", "unknown step 'uper'"),
+        ("source: joined.txt", "sauce: joined.txt", "with: source, output"),
+    ],
 )
 def test_recipe_mistakes_are_told(world, old, new, message):
     path = world.root / "wrong.yaml"
@@ -218,8 +221,8 @@ def test_broken_downloads_resume_across_runs(world, server):
     body = b"0123456789" * 1000
     path = world.root / "net.yaml"
     path.write_text(
-        "name: net\ndescription: d\nlicence: l\n"
-        f"sources: [{{name: f.txt, url: '{server.url}/f.txt', licence: l, bytes: {len(body)}}}]\ndataset: {{name: net}}\n"
+        "name: net\ndescription: d\nlicence: l\ndataset: {name: net}\n"
+        f"sources: [{{name: f.txt, url: '{server.url}/f.txt', licence: l, bytes: {len(body)}}}]\n"
     )
     server.serve("/f.txt", body, faults=["break", "503", "503"])
     with pytest.raises(DataError, match="503"):
