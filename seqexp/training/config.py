@@ -32,11 +32,19 @@ def config_stack(names: list[str]) -> list[Path]:
     Raises
     ------
     ConfigError
-        A file is missing, is no YAML mapping or writes a key twice.
+        A file is missing, is no YAML mapping, writes a key twice or seeds a part of the run apart.
     """
     paths = [find_config(BASE), *(find_config(name) for name in names)]
     for path in paths:
-        load_yaml(path)
+        content = load_yaml(path)
+        model, data = content.get("model") or {}, content.get("data") or {}
+        if "seed" in model or "seed" in (data.get("init_args") or {}):
+            raise ConfigError(
+                "a seed of its own for the model or the data has no effect",
+                where=path,
+                expected="one seed for the whole run",
+                fix="delete the line and set seed_everything",
+            )
     return paths
 
 
@@ -74,7 +82,7 @@ class RunConfig(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=None,
             seed_everything_default=0,
-            parser_kwargs={"exit_on_error": False},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
             args=arguments,
             run=False,
             auto_configure_optimizers=False,
@@ -82,7 +90,7 @@ class RunConfig(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the options of a run; one seed serves the task too."""
+        """Add the options of a run; one seed serves task and data too."""
         parser.add_class_arguments(RunOptions, "run")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)

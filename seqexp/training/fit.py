@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from seqexp.training.config import RunConfig, config_stack
 from seqexp.training.folder import CONFIG, LAST, check_folder, drop_if_empty, open_folder
 from seqexp.training.loggers import CsvLog
 from seqexp.training.processes import is_first_process
+from seqexp.training.quiet import quiet_lightning
 
 
 def run_fit(
@@ -49,12 +49,12 @@ def run_fit(
     ConfigError, DataError
         See :func:`seqexp.training.folder.check_folder` and :class:`seqexp.training.config.RunConfig`.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     folder = Path(run_dir)
     # Processes that Lightning starts beside the first one find the folder already opened by it.
     previous = check_folder(folder, overwrite, resume) if is_first_process() or resume else None
     stack = [folder / CONFIG] if resume and not configs else config_stack(list(configs))
     settings = RunConfig([*(f"--config={path}" for path in stack), *overrides])
+    quiet_lightning(settings.datamodule)
     if settings.settings["trainer"].get("fast_dev_run"):
         trainer = settings.build_trainer()
         trainer.fit(settings.model, datamodule=settings.datamodule)

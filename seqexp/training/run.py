@@ -17,6 +17,7 @@ from seqexp.objectives.transforms import TargetTransform
 from seqexp.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from seqexp.training.config import RunConfig
 from seqexp.training.folder import BEST, CONFIG, LAST, read_record
+from seqexp.training.quiet import quiet_lightning
 from seqexp.training.task import ExpressionTask
 
 
@@ -80,6 +81,7 @@ class Run:
         alone = ["--trainer.accelerator=auto", "--trainer.devices=1", "--trainer.strategy=auto"]
         settings = RunConfig([f"--config={folder / CONFIG}", *alone, *overrides])
         task, datamodule = settings.model, settings.datamodule
+        quiet_lightning(datamodule)
         datamodule.prepare_data()
         datamodule.setup("predict")
         task.load_state_dict(saved["state_dict"])
