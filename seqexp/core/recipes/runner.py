@@ -15,7 +15,7 @@ from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import require_writable
 from seqexp.core.recipes.download import Patience, Progress, part_path
 from seqexp.core.recipes.fetch import fetch
-from seqexp.core.recipes.lock import FileRecord, Lock, read_lock
+from seqexp.core.recipes.lock import FileRecord, Lock, only_one, read_lock
 from seqexp.core.recipes.schema import Recipe, Source
 from seqexp.core.yaml import dump_yaml, load_yaml
 
@@ -103,12 +103,23 @@ def prepare(
     mirror = _checked_mirror(mirror)
     _check_steps(recipe, steps)
     require_writable(folder)
-    lock = read_lock(folder, recipe.name)
+    with only_one(folder):
+        return _prepare(recipe, steps, read_lock(folder, recipe.name), mirror, reporter, patience)
+
+
+def _prepare(
+    recipe: Recipe,
+    steps: Mapping[str, StepFunction],
+    lock: Lock,
+    mirror: Path | None,
+    reporter: Reporter,
+    patience: Patience | None,
+) -> Prepared:
     missing = [source for source in recipe.sources if not lock.has_source(source.name, source.sha256)]
-    result = Prepared(folder / DATASET_FILE)
+    result = Prepared(lock.folder / DATASET_FILE)
     if missing or not _all_done(recipe, lock):
         result.dataset.unlink(missing_ok=True)
-        _check_disk(recipe, missing, folder, mirror)
+        _check_disk(recipe, missing, lock.folder, mirror)
     _fetch_all(recipe, missing, lock, mirror, reporter, patience, result)
     _run_all(recipe, steps, lock, reporter, result)
     if recipe.dataset is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import socket
@@ -172,6 +173,22 @@ def test_an_unreachable_host_ends_in_one_message(tmp_path):
 def test_an_address_that_is_none(tmp_path):
     with pytest.raises(DataError, match="not a web address"):
         fetch(Source("f.bin", "none", url="hgdownload/x"), tmp_path / "f.bin", patience=FAST)
+
+
+def test_a_full_disk_is_one_message_and_keeps_the_part(server, tmp_path, monkeypatch):
+    server.serve("/f.bin", BODY)
+
+    def full(response, part, start, progress):
+        part.write_bytes(BODY[:1000])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched, pytest.raises(DataError, match=r"cannot write f\.bin: No space left"):
+        patched.setattr("seqexp.core.recipes.download._append", full)
+        fetch(source_at(server), tmp_path / "f.bin", patience=FAST)
+    assert not (tmp_path / "f.bin").exists()
+    fetch(source_at(server), tmp_path / "f.bin", patience=FAST)
+    assert (tmp_path / "f.bin").read_bytes() == BODY
+    assert server.requests[-1][1] == "bytes=1000-"
 
 
 def in_mirror(tmp_path: Path, body: bytes) -> Path:

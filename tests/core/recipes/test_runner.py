@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -234,3 +236,46 @@ def test_broken_downloads_resume_across_runs(world, server):
     assert (world.out / "f.txt").read_bytes() == body
     run(world, recipe=load_recipe(path))
     assert len(server.requests) == 1
+
+
+def test_two_processes_do_not_share_a_folder(world):
+    messages = []
+
+    def nested(folder: Path, source: str, output: str) -> StepResult:
+        with pytest.raises(DataError, match="another process") as caught:
+            run(world)
+        messages.append(str(caught.value))
+        return world.steps["upper"](folder, source, output)
+
+    run(world, steps={**world.steps, "upper": nested})
+    assert len(messages) == 1
+    assert not list(world.out.glob(".prepare*"))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from seqexp.core.recipes.runner import StepResult, prepare
+from seqexp.core.recipes.schema import load_recipe
+
+def join(folder, inputs, output):
+    (folder / output).write_text("aa\\nbb\\n")
+    return StepResult((output,))
+
+def upper(folder, source, output):
+    (folder / output).write_text("half")
+    os._exit(9)
+
+prepare(load_recipe(sys.argv[1]), sys.argv[2], {"join": join, "upper": upper}, sys.argv[3])
+"""
+
+
+def test_a_killed_process_leaves_work_that_is_taken_up(world):
+    command = [sys.executable, "-c", KILLED, str(world.root / "recipe.yaml"), str(world.out), str(world.mirror)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 9
+    assert (world.out / "upper.txt").read_text() == "half"
+    assert not (world.out / "dataset.yaml").exists()
+    result = run(world)
+    assert result.fetched == []
+    assert world.calls == ["upper"]
+    assert (world.out / "upper.txt").read_text() == "AA\nBB\n"

@@ -177,11 +177,8 @@ def test_segments_are_parsed_or_refused():
 
 
 def test_bed_lines_are_kept_as_they_are(tmp_path):
-    lines = [
-        "chr1\t0\t900\tp1\t5\t.\t2.91262\t1\t2\t3",
-        "chr1\t5\t9\tp2\t7\t.\t1.5\t1\t2\t3",
-        "chr2\t5\t9\tp3\t7\t.\t1.5\t1\t2\t3",
-    ]
+    rest = "\t7\t.\t0.10000000000000001\t5.356550\t2e3\t-1"  # not what a number would be written back as
+    lines = [f"chr1\t0\t900\tp1{rest}", f"chr1\t5\t9\tp2{rest}", f"chr2\t5\t9\tp3{rest}"]
     (tmp_path / "in.narrowPeak.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     result = restrict_bed(tmp_path, "in.narrowPeak.gz", "out.narrowPeak.gz", ["chr1"], max_bp=100)
     assert gzip.decompress((tmp_path / "out.narrowPeak.gz").read_bytes()).decode() == lines[1] + "\n"
