@@ -55,11 +55,10 @@ def _add_prepare(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, help="dataset folder to write")
     parser.add_argument("--mirror", type=Path, help="folder that holds the sources, instead of the network")
     parser.add_argument(
-        "--store-window",
-        type=int,
-        nargs=2,
-        metavar=("UP_BP", "DOWN_BP"),
-        help="also write the memory-mapped store for windows from UP_BP before to DOWN_BP after the TSS",
+        "--store",
+        action="store_true",
+        help="also write OUT/store, the memory-mapped copy that SequenceData reads with source: store; only what "
+        "changed is written again",
     )
     parser.set_defaults(run=_prepare)
 
@@ -120,8 +119,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
     with _rich_reporter() as reporter:
         result = prepare(recipe, arguments.out, step_functions(), arguments.mirror, reporter)
     _print_result(result, recipe.name)
-    if arguments.store_window is not None:
-        _write_store(result.dataset, *arguments.store_window)
+    if arguments.store:
+        _write_store(result.dataset)
     return 0
 
 
@@ -134,11 +133,11 @@ def _print_result(result: Prepared, name: str) -> None:
     print(f"wrote {result.dataset}" if done else f"ready: {result.dataset}")
 
 
-def _write_store(dataset: Path, upstream_bp: int, downstream_bp: int) -> None:
+def _write_store(dataset: Path) -> None:
     from seqexp.dna.genome.dataset import load_dataset
-    from seqexp.dna.loaders.store import write_store
+    from seqexp.dna.loaders.store_writer import prepare_store
 
-    print(f"wrote {write_store(load_dataset(dataset), upstream_bp, downstream_bp)}")
+    print(prepare_store(load_dataset(dataset), dataset.parent / "store").render())
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -43,6 +43,14 @@ def test_simulated_dna_is_prepared_checked_and_skipped(small_recipe, tmp_path, c
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*")}
 
 
+def test_the_store_is_written_once_beside_the_dataset(small_recipe, tmp_path, capsys):
+    out = tmp_path / "simulated"
+    assert main(["data", "prepare", str(small_recipe), "--out", str(out), "--store"]) == 0
+    assert "store: wrote sequence" in capsys.readouterr().out
+    assert main(["data", "prepare", str(small_recipe), "--out", str(out), "--store"]) == 0
+    assert "store: kept sequence" in capsys.readouterr().out
+
+
 def test_a_wrong_setting_ends_in_one_message(small_recipe, tmp_path, capsys):
     content = load_yaml(small_recipe)
     content["steps"][0]["with"]["num_gnes"] = 3
@@ -85,7 +93,7 @@ def test_list_and_help(capsys):
         with pytest.raises(SystemExit) as caught:
             main(["data", *command, "--help"])
         assert caught.value.code == 0
-    assert "--store-window" in capsys.readouterr().out
+    assert "--store" in capsys.readouterr().out
 
 
 def prepared(name: str, tmp_path: Path):
