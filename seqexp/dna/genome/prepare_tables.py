@@ -15,11 +15,11 @@ from seqexp.core.files import atomic_path
 
 
 def read_table(path: Path, separator: str = "\t", header: int | None = 0, as_text: bool = False) -> pd.DataFrame:
-    """Read a (gzipped) table, numbers exactly or cells as text, or say in one message why it cannot be read."""
+    """Read a (gzipped) table, as numbers or as text, or say in one message why it cannot be read."""
     try:
         if as_text:
             return pd.read_csv(path, sep=separator, header=header, dtype=str, keep_default_na=False)
-        return pd.read_csv(path, sep=separator, header=header, float_precision="round_trip", low_memory=False)
+        return pd.read_csv(path, sep=separator, header=header, low_memory=False)
     except FileNotFoundError as error:
         raise DataError("no such file", where=path, fix="add it to the sources of the recipe") from error
     except (
