@@ -1,0 +1,36 @@
+"""`seqexp report`: finish a run folder again, with other settings or beside control runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def main(argv: list[str]) -> int:
+    """Write metrics, predictions, elements, peaks, comparison and report of a run."""
+    parser = argparse.ArgumentParser(
+        prog="seqexp report",
+        description="Evaluate the best checkpoint of a run and write metrics.json, predictions.tsv, the elements and "
+        "masks, the comparison with MACS3 peaks and report.html into its folder.",
+    )
+    parser.add_argument("--run-dir", type=Path, required=True, help="folder written by seqexp fit")
+    parser.add_argument("--beside", type=Path, nargs="*", default=[], help="control runs to show in the same table")
+    parser.add_argument("--budget-fraction", type=float, default=0.1, help="share of each window kept as elements")
+    parser.add_argument("--track", help="track MACS3 calls peaks on (default: the first of the dataset)")
+    parser.add_argument("--peaks", type=Path, help="existing narrowPeak or BED instead of running MACS3")
+    parser.add_argument("--genes", nargs="*", default=[], help="gene ids or names to draw (default: chosen test genes)")
+    arguments = parser.parse_args(argv)
+
+    from seqexp.report.finish import FinishSettings, finish_run, summary
+
+    settings = FinishSettings(
+        budget_fraction=arguments.budget_fraction,
+        track=arguments.track,
+        peaks=arguments.peaks,
+        genes=tuple(arguments.genes),
+        beside=tuple(arguments.beside),
+    )
+    metrics = finish_run(arguments.run_dir, settings)
+    print(summary(metrics))
+    print(f"report: {arguments.run_dir / 'report.html'}")
+    return 0

@@ -1,0 +1,199 @@
+"""Elements against peaks at equal base-pair budgets, over a null of shifted elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from seqexp.core.errors import DataError
+from seqexp.dna.genome.interval import Interval
+
+Spans = list[tuple[int, int]]
+
+
+def trim_to_budget(ranked: pd.DataFrame, budget_bp: int) -> pd.DataFrame:
+    """Best intervals first until the budget is met exactly; the last one is cut down around its summit.
+
+    Parameters
+    ----------
+    ranked : DataFrame
+        chrom, start, end, score, summit_bp; sorted best first, not overlapping.
+    budget_bp : int
+
+    Returns
+    -------
+    DataFrame
+        Same columns. Everything, where the intervals hold fewer base pairs than the budget.
+    """
+    widths = (ranked["end"] - ranked["start"]).to_numpy(dtype=np.int64)
+    total = np.cumsum(widths)
+    num_whole = int(np.searchsorted(total, budget_bp, side="right"))
+    kept = ranked.iloc[:num_whole]
+    rest = budget_bp - (int(total[num_whole - 1]) if num_whole else 0)
+    if num_whole == len(ranked) or rest <= 0:
+        return kept.reset_index(drop=True)
+    last = ranked.iloc[[num_whole]].copy()
+    start, end = int(last["start"].iloc[0]), int(last["end"].iloc[0])
+    summit = start + int(last["summit_bp"].iloc[0])
+    first = int(np.clip(summit - rest // 2, start, end - rest))
+    last["start"], last["end"], last["summit_bp"] = first, first + rest, min(summit - first, rest - 1)
+    return pd.concat([kept, last], ignore_index=True)
+
+
+def in_windows(peaks: pd.DataFrame, windows: Sequence[Interval], gene_ids: Sequence[str]) -> pd.DataFrame:
+    """Peaks cut to each window they reach into, one row per gene and peak, best first.
+
+    Returns
+    -------
+    DataFrame
+        chrom, start, end, gene_id, score, summit_bp.
+    """
+    parts = []
+    by_chrom = {str(name): part for name, part in peaks.groupby("chrom", sort=False)}
+    for window, gene_id in zip(windows, gene_ids):
+        part = by_chrom.get(window.chrom)
+        if part is None:
+            continue
+        hit = part[(part["start"] < window.end) & (part["end"] > window.start)]
+        start = hit["start"].clip(lower=window.start)
+        end = hit["end"].clip(upper=window.end)
+        summit = (hit["start"] + hit["summit_bp"] - start).clip(lower=0)
+        summit = np.minimum(summit, end - start - 1)
+        parts.append(hit.assign(start=start, end=end, summit_bp=summit, gene_id=gene_id))
+    columns = ["chrom", "start", "end", "gene_id", "score", "summit_bp"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns].sort_values("score", ascending=False, ignore_index=True)
+
+
+def cover(intervals: pd.DataFrame, windows: Sequence[Interval], gene_ids: Sequence[str]) -> list[NDArray[np.bool_]]:
+    """Bases (L,) of each window that its own gene's intervals cover, along the forward strand."""
+    covers = [np.zeros(window.width, dtype=bool) for window in windows]
+    number = {gene_id: row for row, gene_id in enumerate(gene_ids)}
+    for gene_id, start, end in zip(intervals["gene_id"], intervals["start"], intervals["end"]):
+        row = number.get(gene_id)
+        if row is not None:
+            offset = windows[row].start
+            covers[row][max(0, start - offset) : max(0, end - offset)] = True
+    return covers
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Pooled agreement of two sets of intervals within the same windows.
+
+    Attributes
+    ----------
+    num_windows, elements_bp, peaks_bp, shared_bp : int
+    precision, recall, jaccard : float
+        Of elements with peaks as reference, in base pairs.
+    median_distance_bp : float
+        From each element's middle to the nearest peak of its window; NaN without any.
+    enrichment, enrichment_z, enrichment_p : float
+        Shared base pairs over those of elements shifted round their window at random; p is one-sided.
+    """
+
+    num_windows: int
+    elements_bp: int
+    peaks_bp: int
+    shared_bp: int
+    precision: float
+    recall: float
+    jaccard: float
+    median_distance_bp: float
+    enrichment: float
+    enrichment_z: float
+    enrichment_p: float
+
+
+def compare(
+    elements: pd.DataFrame,
+    peaks: pd.DataFrame,
+    windows: Sequence[Interval],
+    gene_ids: Sequence[str],
+    num_permutations: int = 500,
+    seed: int = 0,
+) -> tuple[Overlap, pd.DataFrame]:
+    """Compare elements with peaks.
+
+    Parameters
+    ----------
+    elements, peaks : DataFrame
+        chrom, start, end, gene_id; both already cut to the windows and to the budget (:func:`in_windows`,
+        :func:`trim_to_budget`).
+    windows, gene_ids : sequences
+        The genes compared.
+    num_permutations : int
+        Random circular shifts of each window's elements.
+    seed : int
+
+    Returns
+    -------
+    Overlap, DataFrame
+        Pooled figures; and per gene: gene_id, elements_bp, peaks_bp, shared_bp, precision, recall, jaccard,
+        median_distance_bp, enrichment, enrichment_p.
+    """
+    if len(windows) == 0:
+        raise DataError("no windows to compare in", expected="at least one gene")
+    rng = np.random.default_rng(seed)
+    element_covers, peak_covers = cover(elements, windows, gene_ids), cover(peaks, windows, gene_ids)
+    null = np.zeros((len(windows), num_permutations))
+    rows = []
+    distances = _distances(elements, peaks)
+    for row, (own, reference) in enumerate(zip(element_covers, peak_covers)):
+        shared = int((own & reference).sum())
+        null[row] = _shifted_overlap(own, reference, rng.integers(0, len(own), num_permutations))
+        figures = _figures(int(own.sum()), int(reference.sum()), shared)
+        over = _enrichment(shared, null[row])
+        distance = distances.get(gene_ids[row], [])
+        middle = float(np.median(distance)) if distance else np.nan
+        rows.append((gene_ids[row], *figures, middle, over[0], over[2]))
+    columns = ["gene_id", "elements_bp", "peaks_bp", "shared_bp", "precision", "recall", "jaccard"]
+    table = pd.DataFrame(rows, columns=[*columns, "median_distance_bp", "enrichment", "enrichment_p"])
+    sums = (int(table[c].sum()) for c in ("elements_bp", "peaks_bp", "shared_bp"))
+    figures = _figures(*sums)
+    pooled = [value for values in distances.values() for value in values]
+    middle = float(np.median(pooled)) if pooled else np.nan
+    return Overlap(len(windows), *figures, middle, *_enrichment(figures[2], null.sum(axis=0))), table
+
+
+def _figures(elements_bp: int, peaks_bp: int, shared_bp: int) -> tuple[int, int, int, float, float, float]:
+    def share(whole: int) -> float:
+        return shared_bp / whole if whole else float("nan")
+
+    union = elements_bp + peaks_bp - shared_bp
+    return elements_bp, peaks_bp, shared_bp, share(elements_bp), share(peaks_bp), share(union)
+
+
+def _shifted_overlap(
+    own: NDArray[np.bool_], reference: NDArray[np.bool_], shifts: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Shared bases after each circular shift; all shifts at once by the convolution theorem."""
+    if not own.any() or not reference.any():
+        return np.zeros(len(shifts))
+    spectrum = np.fft.rfft(own.astype(np.float64)).conj() * np.fft.rfft(reference.astype(np.float64))
+    return np.rint(np.fft.irfft(spectrum, n=len(own)))[shifts]
+
+
+def _enrichment(observed: int, null: NDArray[np.float64]) -> tuple[float, float, float]:
+    mean, spread = float(null.mean()), float(null.std())
+    ratio = observed / mean if mean > 0 else float("nan")
+    z = (observed - mean) / spread if spread > 0 else float("nan")
+    return ratio, z, float((1 + (null >= observed).sum()) / (1 + len(null)))
+
+
+def _distances(elements: pd.DataFrame, peaks: pd.DataFrame) -> dict[str, list[float]]:
+    """Distance of each element's middle to the nearest peak of the same gene, 0 inside a peak; in bp."""
+    found: dict[str, list[float]] = {}
+    by_gene = {gene: (p["start"].to_numpy(), p["end"].to_numpy()) for gene, p in peaks.groupby("gene_id", sort=False)}
+    for gene, start, end in zip(elements["gene_id"], elements["start"], elements["end"]):
+        if gene in by_gene:
+            first, last = by_gene[gene]
+            middle = (start + end) / 2
+            gap = np.maximum(np.maximum(first - middle, middle - last), 0.0)
+            found.setdefault(gene, []).append(float(gap.min()))
+    return found

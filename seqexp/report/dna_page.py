@@ -1,0 +1,165 @@
+"""The report of a DNA run, section by section, from results that are already computed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from seqexp.report import figures
+from seqexp.report.page import Section, tile, write_page
+from seqexp.report.trackview import GeneView, gene_view
+
+
+@dataclass
+class RunResults:
+    """All that the page shows; nothing is computed while drawing.
+
+    Attributes
+    ----------
+    title, lead : str
+        Heading, and one sentence on data and model.
+    metrics : dict
+        Flat metrics of the run (``metrics.json``).
+    predictions : DataFrame
+        Columns ``split``, ``target``, ``prediction``, in ``unit``.
+    unit : str
+        Unit of targets and predictions.
+    data : DataFrame
+        One row per fact about the data: ``what``, ``value``.
+    models : DataFrame
+        Test Pearson of the model, its controls and the naive baselines: ``name``, ``value``, ``low``, ``high``,
+        ``mse``, ``val``.
+    log : DataFrame, optional
+        Logged training metrics.
+    truth, comparison, protocol : DataFrame, optional
+        Planted-truth scores, elements against peaks, and the fixed-mask protocol.
+    curves : dict
+        Precision-recall curves of the planted truth: name to (recall, precision, area).
+    prevalence : float
+        Share of planted bins.
+    views : list of GeneView
+        Genes to draw.
+    notes : dict of str to list of str
+        Warnings by section key.
+    record : dict
+        Run record.
+    """
+
+    title: str
+    lead: str
+    metrics: dict[str, Any]
+    predictions: pd.DataFrame
+    unit: str
+    data: pd.DataFrame
+    models: pd.DataFrame
+    record: dict[str, Any]
+    log: pd.DataFrame | None = None
+    truth: pd.DataFrame | None = None
+    comparison: pd.DataFrame | None = None
+    protocol: pd.DataFrame | None = None
+    curves: dict[str, tuple[np.ndarray, np.ndarray, float]] = field(default_factory=dict)
+    prevalence: float = math.nan
+    views: list[GeneView] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+
+def _tiles(results: RunResults) -> list[dict[str, str]]:
+    shown = {
+        "test_pearson": "test Pearson",
+        "best_baseline_pearson": "best naive baseline",
+        "elements_auprc": "AUPRC of elements",
+        "macs3_auprc": "AUPRC of MACS3 peaks",
+        "jaccard_macs3": "Jaccard with MACS3",
+    }
+    m = results.metrics
+    nan = math.nan
+    return [
+        tile(label, float(m[key]), float(m.get(f"{key}_low", nan)), float(m.get(f"{key}_high", nan)))
+        for key, label in shown.items()
+        if isinstance(m.get(key), int | float) and not math.isnan(float(m[key]))
+    ]
+
+
+def _accuracy(results: RunResults) -> list[Section]:
+    sections = [
+        Section("data", "Data", "What was read, how it was split, and what was left out.").add_table(results.data),
+    ]
+    if results.log is not None and len(results.log):
+        text = "The checkpoint kept is the best on the validation split; the test split was not looked at."
+        sections.append(Section("training", "Training", text).add_figure(figures.learning_curves(results.log)))
+    scatter = figures.predicted_against_measured(results.predictions, results.unit, results.metrics)
+    text = "Genes of held-out chromosomes or segments. Intervals are 95 % bootstrap intervals over genes."
+    sections.append(Section("expression", "Predicted against measured expression", text).add_figure(scatter))
+    bars = figures.interval_bars(results.models, "Test split", f"Pearson r, {results.unit}")
+    text = (
+        "Ridge regressions and the training mean were computed in this run on the same genes and splits. "
+        "The mean has no correlation by definition."
+    )
+    names = {
+        "name": "model",
+        "value": "test r",
+        "low": "95 % low",
+        "high": "95 % high",
+        "mse": "test MSE",
+        "val": "val r",
+    }
+    table = results.models.rename(columns=names)
+    own = tuple(n for n in results.models["name"] if "model" in n)
+    sections.append(Section("baselines", "Beside naive baselines", text).add_figure(bars).add_table(table, own))
+    return sections
+
+
+def _elements(results: RunResults) -> list[Section]:
+    sections = []
+    if results.truth is not None:
+        section = Section(
+            "truth",
+            "Elements against the planted truth",
+            "The simulation knows which elements drive each gene. Every bin of every held-out window is ranked; "
+            "the area under precision-recall is the score.",
+        )
+        if results.curves:
+            curve = figures.precision_recall(results.curves, results.prevalence)
+            section.add_figure(curve, narrow=True)
+        sections.append(section.add_table(results.truth, ("model mask",)))
+    if results.comparison is not None:
+        text = (
+            "Elements and peaks trimmed to the same number of base pairs. Overlap is in base pairs; the enrichment "
+            "is over circular shifts of the elements within each window."
+        )
+        sections.append(Section("peaks", "Elements and MACS3 peaks", text).add_table(results.comparison))
+    if results.protocol is not None:
+        text = (
+            "The trained predictor with its mask replaced by a fixed one, at equal budgets, promoter open on both "
+            "sides (the comparison of Su et al. 2025, Table 2, with the promoter handicap removed)."
+        )
+        sections.append(Section("fixed", "Fixed masks for the same predictor", text).add_table(results.protocol))
+    if results.views:
+        section = Section("genes", "Track views", "Held-out genes; the dashed red line is the TSS.")
+        for view in results.views:
+            section.add_figure(gene_view(view))
+        sections.append(section)
+    return sections
+
+
+def write_dna_report(path: str | Path, results: RunResults) -> Path:
+    """Write the page of a DNA run."""
+    record = {k: v for k, v in results.record.items() if k != "config"}
+    rows = pd.DataFrame(
+        [(k, json.dumps(v) if isinstance(v, dict | list) else str(v)) for k, v in record.items()],
+        columns=["what", "value"],
+    )
+    run = Section("record", "Run record", "Enough to trace every figure of this page to its run.").add_table(rows)
+    run.add_code("metrics.json", json.dumps(results.metrics, indent=2))
+    run.add_code("full configuration", json.dumps(results.record.get("config", {}), indent=2, default=str))
+    sections = [*_accuracy(results), *_elements(results), run]
+    for section in sections:
+        section.notes += results.notes.get(section.key, [])
+    footer = f"seqexp {results.record.get('seqexp', '')} · {results.record.get('started', '')}"
+    return write_page(path, results.title, results.lead, _tiles(results), sections, footer)
