@@ -139,14 +139,22 @@ class TinyData(pl.LightningDataModule):
 
     def _loader(self, rows: np.ndarray) -> DataLoader:
         return DataLoader(
-            TinyRows(self.x, self.target, rows), self.batch_size, collate_fn=collate, num_workers=self.num_workers
+            TinyRows(self.x, self.target, rows),
+            batch_size=self.batch_size,
+            collate_fn=collate,
+            num_workers=self.num_workers,
         )
 
     def train_dataloader(self) -> DataLoader:
         rows = TinyRows(self.x, self.target, self.rows["train"])
         order = EpochOrder(len(rows), self.seed)
         self.loader = ResumableLoader(
-            rows, self.batch_size, sampler=order, collate_fn=collate, num_workers=self.num_workers, drop_last=True
+            rows,
+            batch_size=self.batch_size,
+            sampler=order,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            drop_last=True,
         )
         self.loader.start, self.start = self.start % len(self.loader), 0
         return self.loader
