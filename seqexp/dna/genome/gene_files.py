@@ -77,6 +77,14 @@ def read_rows(path: Path, columns: GeneColumns) -> pd.DataFrame:
         raise DataError(
             f"unknown kind of gene file: {path.name}", where=path, expected=".gtf, .bed, .tsv, .txt or .csv (or .gz)"
         )
+    for column in ("gene_id", "chrom"):
+        is_empty = frame[column].isna().to_numpy()
+        if is_empty.any():
+            raise DataError(
+                f"{int(is_empty.sum())} rows have no {column}",
+                where=f"{path}, first in data row {int(np.argmax(is_empty)) + 1}",
+                expected=f"a {column} in every row",
+            )
     frame["gene_id"] = frame["gene_id"].astype(str).map(strip_version)
     frame["chrom"] = frame["chrom"].astype(str)
     frame["gene_name"] = frame["gene_name"].where(frame["gene_name"].notna(), frame["gene_id"]).astype(str)

@@ -114,7 +114,8 @@ class GeneTable:
         -------
         GeneTable
             Rows dropped and counted, in this order: filtered out by ``columns.keep``, not in the expression table, no
-            expression (NaN), no covariate (NaN), gene id already seen (the first row is kept).
+            expression (NaN), no covariate (NaN), gene id already seen (the first row is kept; likewise in an
+            expression table).
 
         Raises
         ------
@@ -240,7 +241,9 @@ def _join(
     names = [column for column in wanted if column]
     table = table[[id_column, *names]].rename(columns={id_column: "_id"})
     table["_id"] = table["_id"].astype(str).map(strip_version)
-    table = table.drop_duplicates("_id").set_index("_id")
+    table = drops.keep(
+        table.assign(gene_id=table["_id"]), ~table["_id"].duplicated(), "duplicate id in the expression table"
+    ).set_index("_id")[names]
     is_known = frame["gene_id"].isin(table.index)
     if not is_known.any():
         raise DataError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import DataError
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
-from seqexp.dna.genome.tables import count_header_lines, read_csv, read_table, require_column
+from seqexp.dna.genome.tables import count_header_lines, read_csv, read_table, require_column, whole_numbers
 
 _BED = ["chrom", "start", "end", "name", "score", "strand"]
 _NARROW_PEAK = [*_BED, "signal_value", "p_value", "q_value", "summit_bp"]
@@ -62,7 +62,8 @@ def read_intervals(path: str | Path) -> pd.DataFrame:
     frame = read_table(path)
     for column in ("chrom", "start", "end"):
         require_column(frame, column, path, "the table")
-    return check_intervals(frame.assign(chrom=frame["chrom"].astype(str)), path)
+    whole = {column: whole_numbers(frame, column, path) for column in ("start", "end")}
+    return check_intervals(frame.assign(chrom=frame["chrom"].astype(str), **whole), path)
 
 
 def check_intervals(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
