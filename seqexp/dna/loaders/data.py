@@ -1,0 +1,313 @@
+"""The data module: from a ``dataset.yaml`` to loaders of training, validation, test and prediction batches."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.seeds import sample_seed
+from seqexp.dna.genome.dataset import DatasetSpec, load_dataset, open_files
+from seqexp.dna.genome.genes import GeneTable
+from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.regions import IntervalIndex
+from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
+from seqexp.dna.loaders.augment import Augmentation
+from seqexp.dna.loaders.batch import collate
+from seqexp.dna.loaders.sampling import EpochSampler, ResumableLoader
+from seqexp.dna.loaders.sources import FileSource, WindowSource
+from seqexp.dna.loaders.statistics import DataStatistics, collect_statistics
+from seqexp.dna.loaders.store import StoreSource
+from seqexp.dna.loaders.store_writer import prepare_store
+from seqexp.dna.loaders.windows import WindowDataset
+from seqexp.objectives.transforms import TargetTransform, make_transform
+
+
+class SequenceData(pl.LightningDataModule):
+    """Windows around the TSSs of a dataset, with their expression.
+
+    Parameters
+    ----------
+    dataset : Path
+        The ``dataset.yaml`` or its folder.
+    upstream_bp, downstream_bp : int
+        Bases before the TSS and bases from the TSS on, in gene orientation; the window is as long as both.
+    signal_bin_bp : int
+        Width of a signal bin; must divide the window.
+    batch_size : int
+        Windows per batch and process.
+    num_workers : int
+        Worker processes per loader; batches do not depend on it.
+    tracks : list of str, optional
+        Tracks to load, in this order; all by default, none (DNA only) if the list is empty.
+    reverse_complement : float
+        Probability of turning a training window to the other strand.
+    max_shift_bp, shift_multiple_bp : int
+        Training windows move by up to ``max_shift_bp`` either way, in multiples of ``shift_multiple_bp``.
+    source : str
+        ``files`` reads FASTA and bigWig; ``store`` reads a memory-mapped copy, written where it is missing or old.
+    max_genes : int, optional
+        At most this many genes per split, chosen by seed, for quick trials; the others become ``none``.
+    seed : int
+        Order, augmentation and choices follow from it.
+    store_folder : Path, optional
+        Where the store lies; ``store`` beside the ``dataset.yaml`` by default.
+
+    Attributes
+    ----------
+    spec : DatasetSpec
+    genes : GeneTable
+        All genes, with FASTA chromosome names.
+    labels : str array (G,)
+        ``train``, ``val``, ``test`` or ``none`` for each gene.
+    leak_report : LeakReport
+        Of windows as wide as shifts can make them.
+    transform : TargetTransform
+        Fitted on training genes, or taken from a checkpoint.
+    statistics : DataStatistics
+        Of training windows; read when first asked for.
+
+    Raises
+    ------
+    ConfigError
+        Settings that cannot be, at construction; a track the dataset does not have, at setup.
+    DataError
+        Files that cannot be used together, splits that overlap or are empty, at setup.
+    """
+
+    def __init__(
+        self,
+        dataset: Path,
+        upstream_bp: int,
+        downstream_bp: int,
+        signal_bin_bp: int = 1,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        tracks: list[str] | None = None,
+        reverse_complement: float = 0.0,
+        max_shift_bp: int = 0,
+        shift_multiple_bp: int = 1,
+        source: str = "files",
+        max_genes: int | None = None,
+        seed: int = 0,
+        store_folder: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.path = Path(dataset)
+        self.upstream_bp, self.downstream_bp, self.signal_bin_bp = upstream_bp, downstream_bp, signal_bin_bp
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.tracks = None if tracks is None else list(tracks)
+        self.augmentation = Augmentation(reverse_complement, max_shift_bp, shift_multiple_bp, seed)
+        self.source, self.max_genes, self.seed, self.store_folder = source, max_genes, seed, store_folder
+        self._check_settings()
+        self._is_ready = False
+        self._saved_transform: TargetTransform | None = None
+        self.spec: DatasetSpec
+        self.genes: GeneTable
+        self.labels: NDArray[np.str_]
+        self.leak_report: LeakReport
+        self.transform: TargetTransform
+
+    @property
+    def window_bp(self) -> int:
+        """Length of a window."""
+        return self.upstream_bp + self.downstream_bp
+
+    # -- hooks of Lightning --------------------------------------------------------------------------------------------
+
+    def prepare_data(self) -> None:
+        """Write the store, in one process only."""
+        if self.source == "store":
+            spec = load_dataset(self.path)
+            prepare_store(spec, self._store_path(spec), self.tracks)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the files, split the genes, check for leaks and fit the transform; the second call does nothing."""
+        if self._is_ready:
+            return
+        self.spec = load_dataset(self.path)
+        reference, tracks, self.genes = open_files(self.spec, self.tracks)
+        self._blacklist: IntervalIndex | None = self.spec.read_blacklist(reference.chrom_sizes)
+        self._split()
+        expression = self.genes.frame[self.spec.expression].to_numpy(np.float64)
+        self._expression = expression
+        blank = make_transform(self.spec.transform, raw_unit=self.spec.expression_unit)
+        self.transform = self._saved_transform or blank.fit(expression[self.labels == "train"])
+        self._covariates = self._scaled_covariates()
+        self._source: WindowSource = FileSource(reference, tracks, self.signal_bin_bp)
+        if self.source == "store":
+            prepare_store(self.spec, self._store_path(self.spec), self.tracks)  # does nothing if it is up to date
+            self._source = StoreSource(self._store_path(self.spec), tracks.names, self.signal_bin_bp)
+        self._is_ready = True
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled, augmented training windows; can stop and resume inside an epoch."""
+        dataset = self.dataset("train", is_augmented=True)
+        return ResumableLoader(dataset, **self._loading(dataset, is_shuffled=True))
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation windows in the order of the gene table."""
+        return self._plain_loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """Test windows in the order of the gene table."""
+        return self._plain_loader("test")
+
+    def predict_dataloader(self) -> DataLoader:
+        """Windows of every labelled gene, never augmented."""
+        return self._plain_loader("predict")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The fitted transform; the place in the epoch is kept by the training loader."""
+        return {"transform": self.transform.state()} if self._is_ready else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the transform of a checkpoint, on whose scale its network predicts."""
+        if "transform" not in state_dict:
+            return
+        self._saved_transform = TargetTransform.from_state(state_dict["transform"])
+        if self._is_ready:
+            if self.transform != self._saved_transform:
+                warnings.warn("the training genes differ from those of the checkpoint; its scale is kept", stacklevel=2)
+            self.transform = self._saved_transform
+
+    # -- what others ask -----------------------------------------------------------------------------------------------
+
+    def dataset(self, split: str, is_augmented: bool = False) -> WindowDataset:
+        """Windows of a split.
+
+        Parameters
+        ----------
+        split : str
+            ``train``, ``val``, ``test``, or ``predict`` for all three.
+        is_augmented : bool
+            Apply the augmentation of this module.
+        """
+        if split not in (*SPLITS, "predict"):
+            raise ConfigError(f"no split {split!r}", expected=f"one of {', '.join(SPLITS)}, predict")
+        self._require_setup()
+        is_wanted = np.isin(self.labels, SPLITS) if split == "predict" else self.labels == split
+        rows = np.flatnonzero(is_wanted)
+        return WindowDataset(
+            self._source,
+            [self.interval(int(row)) for row in rows],
+            rows,
+            self.upstream_bp,
+            self.transform.forward(self._expression[rows])[:, None],
+            self._covariates[rows],
+            self.augmentation if is_augmented else None,
+            self._blacklist,
+        )
+
+    def interval(self, index: int) -> Interval:
+        """Window of a gene, in gene orientation."""
+        self._require_setup()
+        return self.genes.window(index, self.upstream_bp, self.downstream_bp)
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """Who a row is: gene_id, gene_name, chrom, start, end, strand, split, expression, target."""
+        window, row = self.interval(index), self.genes.frame.iloc[index]
+        return {
+            "gene_id": row["gene_id"],
+            "gene_name": row["gene_name"],
+            "chrom": window.chrom,
+            "start": window.start,
+            "end": window.end,
+            "strand": window.strand,
+            "split": str(self.labels[index]),
+            "expression": float(self._expression[index]),
+            "target": float(self.transform.forward(self._expression[index])),
+        }
+
+    @cached_property
+    def statistics(self) -> DataStatistics:
+        """Quantiles of the signals and mean of the target, over training windows."""
+        return collect_statistics(self.dataset("train"), self.seed)
+
+    def fingerprint(self) -> str:
+        """Identity of the input files and their description."""
+        self._require_setup()
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.spec.fingerprint()  # reads every file once
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _check_settings(self) -> None:
+        for name, lowest in (("upstream_bp", 0), ("downstream_bp", 1), ("signal_bin_bp", 1), ("batch_size", 1)):
+            _require_at_least(name, getattr(self, name), lowest)
+        _require_at_least("num_workers", self.num_workers, 0)
+        if self.max_genes is not None:
+            _require_at_least("max_genes", self.max_genes, 1)
+        if self.window_bp % self.signal_bin_bp:
+            raise ConfigError(
+                f"signal_bin_bp {self.signal_bin_bp} does not divide the window of {self.window_bp} bp",
+                where="data: upstream_bp + downstream_bp",
+                expected="a window length that is a multiple of signal_bin_bp",
+                fix=f"make the window {-(-self.window_bp // self.signal_bin_bp) * self.signal_bin_bp} bp long",
+            )
+        if self.augmentation.max_shift_bp > min(self.upstream_bp, self.downstream_bp - 1):
+            raise ConfigError(
+                f"max_shift_bp {self.augmentation.max_shift_bp} can move the TSS out of the window",
+                expected=f"at most {min(self.upstream_bp, self.downstream_bp - 1)} for this window",
+            )
+        if self.tracks is not None and len(set(self.tracks)) < len(self.tracks):
+            raise ConfigError(f"tracks: {self.tracks}", expected="every track once")
+        if self.source not in ("files", "store"):
+            raise ConfigError(f"source: {self.source!r}", expected="files or store")
+
+    def _store_path(self, spec: DatasetSpec) -> Path:
+        return Path(self.store_folder) if self.store_folder is not None else spec.folder / "store"
+
+    def _split(self) -> None:
+        """Label the genes; leaks are looked for in windows as wide as shifts can make them."""
+        shift_bp = self.augmentation.max_shift_bp
+        windows = self.genes.windows(self.upstream_bp + shift_bp, self.downstream_bp + shift_bp)
+        self.labels = assign(self.genes, windows, self.spec.splits)
+        for number, split in enumerate(SPLITS if self.max_genes is not None else ()):
+            rows = np.flatnonzero(self.labels == split)
+            order = np.random.default_rng(sample_seed(self.seed, 0, number)).permutation(rows)
+            self.labels[order[self.max_genes :]] = "none"
+        self.leak_report = check_leaks(self.genes, windows, self.labels)
+
+    def _scaled_covariates(self) -> NDArray[np.float32]:
+        """Covariates (G, F), standardised by mean and standard deviation of the training genes."""
+        values = self.genes.frame[list(self.spec.covariates)].to_numpy(np.float64)
+        train = values[self.labels == "train"]
+        std = train.std(axis=0)
+        return ((values - train.mean(axis=0)) / np.where(std > 0, std, 1.0)).astype(np.float32)
+
+    def _plain_loader(self, split: str) -> DataLoader:
+        dataset = self.dataset(split)
+        return DataLoader(dataset, **self._loading(dataset, is_padded=split != "predict"))
+
+    def _loading(self, dataset: WindowDataset, is_shuffled: bool = False, is_padded: bool = True) -> dict[str, Any]:
+        trainer = self.trainer
+        rank, num_processes = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+        return {
+            "sampler": EpochSampler(len(dataset), is_shuffled, is_padded, self.seed, rank, num_processes),
+            "batch_size": self.batch_size,
+            "num_workers": self.num_workers,
+            "collate_fn": collate,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+    def _require_setup(self) -> None:
+        if not self._is_ready:
+            raise DataError("the data module has not been set up", fix="call setup() first, or hand it to a Trainer")
+
+
+def _require_at_least(name: str, value: int, lowest: int) -> None:
+    if value < lowest:
+        raise ConfigError(f"{name}: {value}", where="data", expected=f"at least {lowest}")

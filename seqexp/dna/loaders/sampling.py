@@ -1,0 +1,130 @@
+"""The order of rows: reproducible from seed and epoch, shared out among processes, resumable inside an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
+
+from seqexp.core.errors import ConfigError
+from seqexp.core.seeds import sample_seed
+from seqexp.dna.loaders.batch import SequenceBatch
+
+_ORDER = -1  # keeps the seed of the order apart from those of the rows
+
+
+class Draw(NamedTuple):
+    """A row of the dataset to read, and the epoch it is read in.
+
+    The epoch travels with the row, so workers that live through many epochs need no other message.
+    """
+
+    row: int
+    epoch: int
+
+
+class EpochSampler(DistributedSampler):
+    """Rows of one process, in an order that follows from (seed, epoch) alone.
+
+    Parameters
+    ----------
+    num_rows : int
+        Rows of the dataset.
+    is_shuffled : bool
+        New order every epoch; otherwise rows in their own order.
+    is_padded : bool
+        Give every process the same number of rows by repeating up to ``num_processes - 1`` of them, as gradient
+        synchronisation needs; consumers drop repeats by ``SequenceBatch.index``.
+    seed : int
+        Seed of the order.
+    rank, num_processes : int
+        Which share of the rows.
+
+    Notes
+    -----
+    It derives from DistributedSampler only so that Lightning recognises that the rows are already shared out.
+    """
+
+    def __init__(
+        self,
+        num_rows: int,
+        is_shuffled: bool = False,
+        is_padded: bool = True,
+        seed: int = 0,
+        rank: int = 0,
+        num_processes: int = 1,
+    ) -> None:
+        super().__init__(range(num_rows), num_processes, rank, shuffle=is_shuffled, seed=seed)  # type: ignore[arg-type]
+        self.num_rows, self.is_padded = num_rows, is_padded
+        self.num_skipped = 0
+
+    def order(self) -> np.ndarray:
+        """Rows of this process in the present epoch, int64."""
+        order = np.arange(self.num_rows)
+        if self.shuffle:
+            order = np.random.default_rng(sample_seed(self.seed, self.epoch, _ORDER)).permutation(self.num_rows)
+        if self.is_padded:
+            order = np.resize(order, len(self) * self.num_replicas)
+        return order[self.rank :: self.num_replicas]
+
+    def __iter__(self) -> Iterator[Draw]:
+        """Draws of the epoch; the first ``num_skipped`` are left out, once."""
+        rows = self.order()[self.num_skipped :].tolist()
+        self.num_skipped = 0
+        return iter([Draw(row, self.epoch) for row in rows])
+
+    def __len__(self) -> int:
+        share, rest = divmod(self.num_rows, self.num_replicas)
+        return share + int(rest > 0 if self.is_padded else self.rank < rest)
+
+
+class ResumableLoader(DataLoader):
+    """DataLoader over an :class:`EpochSampler` that can stop inside an epoch and go on in another process.
+
+    Lightning saves ``state_dict()`` of the training loader in every checkpoint and hands it to ``load_state_dict()``
+    before the first batch of a resumed run. Batches that workers have prepared but nobody has taken do not count.
+    """
+
+    _position = 0
+    _num_skipped = 0
+
+    def __iter__(self) -> Iterator[SequenceBatch]:  # type: ignore[override]
+        # A generator, so that nothing is drawn before Lightning has told the sampler the epoch.
+        skipped, self._num_skipped = self._num_skipped, 0
+        if skipped:
+            self.sampler.num_skipped = skipped * int(self.batch_size or 1)  # type: ignore[attr-defined]
+        self._position = skipped
+        for batch in super().__iter__():
+            self._position += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Batches taken in the present epoch, and what the order depends on."""
+        position = self._position or self._num_skipped
+        return {"position": 0 if position >= len(self) else position, **self._identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Make the next pass start where the saved one stopped.
+
+        Raises
+        ------
+        ConfigError
+            The epoch was begun with other rows, batch size, seed or number of processes.
+        """
+        saved = {key: state.get(key) for key in self._identity()}
+        if state["position"] and saved != self._identity():
+            raise ConfigError(
+                f"the checkpoint lies inside an epoch drawn with {saved}",
+                where=f"this run has {self._identity()}",
+                expected="the same data settings, because the rest of the epoch must hold the rows not yet seen",
+                fix="resume with the settings of the checkpoint",
+            )
+        self._position, self._num_skipped = 0, int(state["position"])
+
+    def _identity(self) -> dict[str, Any]:
+        sampler = self.sampler
+        names = ("num_rows", "seed", "num_replicas")
+        return {"batch_size": self.batch_size, **{name: getattr(sampler, name, None) for name in names}}
