@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "seqexp"
 HALL = {"core", "objectives"}
 ALLOWED = {
     "": set(),
+    "__main__": {"cli"},
     "core": set(),
     "objectives": {"core"},
     "dna.genome": {"core"},

@@ -14,13 +14,9 @@ def _parser() -> argparse.ArgumentParser:
         "chromosomes, find its elements, compare them with MACS3 peaks and the planted truth, and write a report. "
         "No network, no GPU; about five minutes on two cores.",
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/demo"), help="folder of data and run (default: runs/demo)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder for data and run (runs/demo)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the genome and of the training (default: 0)")
-    parser.add_argument(
-        "--config", default="dna/demo.yaml", help="training config (default: the shipped dna/demo.yaml)"
-    )
+    parser.add_argument("--config", default="dna/demo.yaml", help="training config (dna/demo.yaml)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier demo in the folder")
     return parser
 
@@ -39,7 +35,8 @@ def main(argv: list[str]) -> int:
 
     from seqexp.dna.simulation.config import SimulationConfig
     from seqexp.dna.simulation.simulate import simulate_genome
-    from seqexp.report.finish import finish_run, summary
+    from seqexp.report.elements import PeakSource
+    from seqexp.report.finish import FinishSettings, finish_run, summary
     from seqexp.training.fit import run_fit
 
     started = time.monotonic()
@@ -48,7 +45,8 @@ def main(argv: list[str]) -> int:
     overrides = [f"--data.init_args.dataset={dataset}", f"--seed_everything={arguments.seed}"]
     run_fit(run_dir, [arguments.config], overrides, overwrite=arguments.overwrite, resume=False)
     print(f"trained  ({time.monotonic() - started:.0f} s)", flush=True)
-    metrics = finish_run(run_dir)
+    fragments = PeakSource(alignments=dataset.parent / "ATAC.fragments.bed.gz", alignment_format="BEDPE")
+    metrics = finish_run(run_dir, FinishSettings(peaks=fragments))
     print(summary(metrics))
     print(f"done in {time.monotonic() - started:.0f} s\nreport: {run_dir / 'report.html'}")
     return 0

@@ -21,12 +21,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--genes", nargs="*", default=[], help="gene ids or names to draw (default: chosen test genes)")
     arguments = parser.parse_args(argv)
 
+    from seqexp.report.elements import PeakSource
     from seqexp.report.finish import FinishSettings, finish_run, summary
 
     settings = FinishSettings(
         budget_fraction=arguments.budget_fraction,
-        track=arguments.track,
-        peaks=arguments.peaks,
+        peaks=PeakSource(path=arguments.peaks, track=arguments.track),
         genes=tuple(arguments.genes),
         beside=tuple(arguments.beside),
     )

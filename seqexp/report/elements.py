@@ -1,0 +1,241 @@
+"""The element half of a finished run: files, MACS3 peaks, comparison, planted truth, fixed masks."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from seqexp.core.errors import MissingExtraError
+from seqexp.dna.elements import truth as planted
+from seqexp.dna.elements.calling import call_elements, kept_bins, merge_elements
+from seqexp.dna.elements.compare import compare, cover, in_windows, trim_to_budget
+from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks
+from seqexp.dna.elements.protocol import fixed_mask_scores, promoter_bins
+from seqexp.dna.elements.writers import write_bed, write_bedgraph, write_bigwig, write_narrowpeak
+
+if TYPE_CHECKING:
+    from seqexp.dna.loaders.data import SequenceData
+    from seqexp.report.collect import Collected
+    from seqexp.report.finish import FinishSettings
+    from seqexp.training.run import Run
+
+
+@dataclass(frozen=True)
+class PeakSource:
+    """Where the peaks come from; the first that is set counts.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Existing narrowPeak or BED.
+    alignments : Path, optional
+        Reads for ``macs3 callpeak``.
+    alignment_format : str
+        Their format.
+    track : str, optional
+        Track for ``macs3 bdgpeakcall``.
+    """
+
+    path: Path | None = None
+    alignments: Path | None = None
+    alignment_format: str = "AUTO"
+    track: str | None = None
+
+
+@dataclass
+class ElementResults:
+    """What was found, for metrics, report and track views."""
+
+    masks: MaskSet
+    elements: pd.DataFrame
+    peaks: pd.DataFrame | None
+    truth_table: pd.DataFrame | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    comparison: pd.DataFrame | None = None
+    truth: pd.DataFrame | None = None
+    protocol: pd.DataFrame | None = None
+    curves: dict[str, tuple[np.ndarray, np.ndarray, float]] = field(default_factory=dict)
+    prevalence: float = math.nan
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+
+def examine_elements(
+    run: Run, data: SequenceData, collected: Collected, folder: Path, settings: FinishSettings
+) -> ElementResults:
+    """Write masks and elements, get peaks, and compare on the test genes."""
+    masks = gather_masks(data, collected)
+    budget = int(settings.budget_fraction * masks.values.shape[0] * data.window_bp)
+    elements = call_elements(masks, budget_bp=budget)
+    write_element_files(masks, elements, folder)
+    results = ElementResults(masks, elements, None, data.spec.read_truth())
+    results.metrics |= {"budget_bp": budget, "num_elements": len(elements), "mask_mean": float(masks.values.mean())}
+    try:
+        results.peaks = get_peaks(data, folder, settings)
+    except MissingExtraError as error:
+        results.notes["peaks"] = [f"The comparison with MACS3 is missing: {error.found}. To get it: {error.fix}"]
+        results.comparison = pd.DataFrame({"what": ["MACS3 peaks"], "value": ["not available"]})
+    test = collected.rows("test")
+    if results.peaks is not None:
+        _compare(results, masks.select(test), settings, folder)
+    if results.truth_table is not None:
+        _score_truth(results, data, collected, test, settings)
+    if results.peaks is not None and "mask" in inspect.signature(run.network.forward).parameters:
+        results.protocol = _protocol(run, data, collected, results, test, settings)
+        for row in results.protocol.itertuples():
+            results.metrics[f"fixed_{str(row.mask).replace(' ', '_')}_pearson"] = row.pearson
+    return results
+
+
+def gather_masks(data: SequenceData, collected: Collected) -> MaskSet:
+    """Masks of all labelled genes with their windows."""
+    table = collected.predictions
+    windows = tuple(data.interval(int(index)) for index in table["index"])
+    sizes = data.spec.open_reference().chrom_sizes
+    assert collected.masks is not None
+    return MaskSet(tuple(table["gene_id"].astype(str)), windows, collected.masks, collected.bin_bp, sizes)
+
+
+def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: Path) -> None:
+    """elements.bed (per gene), elements.narrowPeak (united over genes), mask.bedGraph, mask.bw, masks.npz."""
+    masks.save(folder / "masks.npz")
+    write_bed(elements, folder / "elements.bed", masks.chrom_sizes)
+    write_narrowpeak(merge_elements(elements), folder / "elements.narrowPeak", masks.chrom_sizes)
+    track = masks.merged()
+    write_bedgraph(track, folder / "mask.bedGraph", masks.chrom_sizes)
+    write_bigwig(track, folder / "mask.bw", masks.chrom_sizes)
+
+
+def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> pd.DataFrame | None:
+    """Peaks from where the settings say, written to peaks_macs3.narrowPeak; None for data without any track."""
+    source, spec = settings.peaks, data.spec
+    output = folder / "peaks_macs3.narrowPeak"
+    if source.path is not None:
+        return _copied(read_peaks(source.path), output, data)
+    if source.alignments is not None:
+        genome_bp = sum(spec.open_reference().chrom_sizes.values())
+        return call_on_alignments(source.alignments, output, genome_bp, source.alignment_format)
+    if spec.peaks and source.track is None:
+        return _copied(read_peaks(next(iter(spec.peaks.values()))), output, data)
+    if not spec.tracks:
+        return None
+    name = source.track or next(iter(spec.tracks))
+    spec.open_tracks([name])  # a wrong name is one clear error
+    genome_bp = sum(spec.open_reference().chrom_sizes.values())
+    return call_on_track(spec.tracks[name], output, target_bp=int(settings.budget_fraction * genome_bp))
+
+
+def _copied(peaks: pd.DataFrame, output: Path, data: SequenceData) -> pd.DataFrame:
+    sizes = data.spec.open_reference().chrom_sizes
+    known = peaks[peaks["chrom"].isin(list(sizes))].reset_index(drop=True)
+    top = float(known["score"].max()) if len(known) else 1.0
+    scaled = known.assign(gene_id="peak", strand=".", score=known["score"] / (top or 1.0))
+    write_narrowpeak(scaled, output, sizes)
+    return known
+
+
+def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, folder: Path) -> None:
+    """Elements and peaks of the test genes at one budget."""
+    assert results.peaks is not None
+    local = in_windows(results.peaks, masks.windows, masks.gene_ids)
+    peaks_bp = int(sum(c.sum() for c in cover(local, masks.windows, masks.gene_ids)))
+    budget = min(peaks_bp, int(settings.budget_fraction * masks.values.size * masks.bin_bp))
+    budget = budget // masks.bin_bp * masks.bin_bp
+    if budget < masks.bin_bp:
+        results.notes.setdefault("peaks", []).append("No peak lies in the windows of the test genes.")
+        return
+    trimmed = trim_to_budget(local, budget)
+    overlap, per_gene = compare(call_elements(masks, budget_bp=budget), trimmed, masks.windows, masks.gene_ids)
+    per_gene.to_csv(folder / "compare.tsv", sep="\t", index=False, float_format="%.6g")
+    labels = {
+        "budget on each side (bp)": ("compare_budget_bp", budget),
+        "elements inside peaks (precision)": ("overlap_precision", overlap.precision),
+        "peaks inside elements (recall)": ("overlap_recall", overlap.recall),
+        "Jaccard index": ("jaccard_macs3", overlap.jaccard),
+        "median distance to the nearest peak (bp)": ("median_distance_bp", overlap.median_distance_bp),
+        "enrichment over shifted elements": ("enrichment_macs3", overlap.enrichment),
+        "z of the enrichment": ("enrichment_macs3_z", overlap.enrichment_z),
+        "p of the enrichment (permutation)": ("enrichment_macs3_p", overlap.enrichment_p),
+    }
+    results.metrics |= dict(labels.values())
+    rows = [
+        (label, f"{value:,.4g}" if isinstance(value, float) else f"{value:,}") for label, (_, value) in labels.items()
+    ]
+    results.comparison = pd.DataFrame(rows, columns=["what", "value"])
+
+
+def _score_truth(
+    results: ElementResults, data: SequenceData, collected: Collected, test: np.ndarray, settings: FinishSettings
+) -> None:
+    """Every ranking of test bins against the planted elements."""
+    assert results.truth_table is not None
+    masks = results.masks.select(test)
+    positive = planted.planted_bins(results.truth_table, masks)
+    signals = collected.signals[test]
+    is_reverse = np.array([w.is_reverse for w in masks.windows])
+    signals = np.where(is_reverse[:, None, None], signals[:, ::-1], signals)
+    quantiles = data.statistics.signal_quantiles
+    high = quantiles[:, int(np.searchsorted(data.statistics.levels, 0.99))] if len(quantiles) else np.zeros(0)
+    rankings = {"model mask": ("elements", masks.forward())}
+    if signals.shape[2]:
+        rankings["signal rule"] = ("signal", planted.signal_rule(signals, high))
+        for number, name in enumerate(data.statistics.track_names):
+            rankings[f"signal {name}"] = (f"signal_{name}", signals[:, :, number])
+    if results.peaks is not None:
+        rankings["MACS3 peaks"] = ("macs3", planted.peak_scores(results.peaks, masks))
+    results.prevalence = float(positive.mean())
+    num = max(1, int(positive.sum()))
+    rows = []
+    for label, (key, scores) in rankings.items():
+        bound = planted.score_truth(scores, positive)
+        ranked = MaskSet(masks.gene_ids, masks.windows, _back(scores, is_reverse), masks.bin_bp, masks.chrom_sizes)
+        precision, recall = planted.at_budget(kept_bins(ranked, budget_bp=num * masks.bin_bp), positive)
+        results.metrics |= {f"{key}_auprc": bound.value, f"{key}_auprc_low": bound.low, f"{key}_auprc_high": bound.high}
+        results.metrics |= {f"{key}_precision": precision, f"{key}_recall": recall}
+        rows.append((label, bound.value, bound.low, bound.high, precision, recall))
+        if key in ("elements", "signal", "macs3"):
+            results.curves[label] = planted.curve(scores, positive)
+    columns = ["ranking", "AUPRC", "95 % low", "95 % high", "precision at true budget", "recall at true budget"]
+    results.truth = pd.DataFrame(rows, columns=columns)
+    results.metrics["planted_prevalence"] = results.prevalence
+
+
+def _back(scores: np.ndarray, is_reverse: np.ndarray) -> np.ndarray:
+    """From the forward strand to gene orientation, as a MaskSet holds it."""
+    return np.where(is_reverse[:, None], scores[:, ::-1], scores).astype(np.float32)
+
+
+def _protocol(
+    run: Run,
+    data: SequenceData,
+    collected: Collected,
+    results: ElementResults,
+    test: np.ndarray,
+    settings: FinishSettings,
+) -> pd.DataFrame:
+    """Test Pearson of the trained predictor under fixed masks, promoter open on every side."""
+    assert results.peaks is not None
+    masks = results.masks.select(test)
+    local = in_windows(results.peaks, masks.windows, masks.gene_ids)
+    peak_bins = planted.to_bins(cover(local, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
+    budget = min(int(peak_bins.sum()), int(settings.budget_fraction * peak_bins.size)) * masks.bin_bp
+    budget = max(budget, masks.bin_bp)
+    trimmed = trim_to_budget(local, budget)
+    peak_bins = planted.to_bins(cover(trimmed, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
+    is_reverse = np.array([w.is_reverse for w in masks.windows])
+    promoter = promoter_bins(masks.values.shape[1], masks.bin_bp, data.upstream_bp, settings.promoter_bp)
+    kept = {
+        "elements": _back(kept_bins(masks, budget_bp=budget), is_reverse) > 0,
+        "MACS3 peaks": _back(peak_bins, is_reverse) > 0,
+        "promoter only": np.zeros(masks.values.shape, dtype=bool),
+        "everything open": np.ones(masks.values.shape, dtype=bool),
+    }
+    index = collected.predictions["index"].to_numpy()[test]
+    by_row = {name: {int(i): of[row] | promoter for row, i in enumerate(index)} for name, of in kept.items()}
+    return fixed_mask_scores(run.network, data.test_dataloader(), by_row, run.transform)

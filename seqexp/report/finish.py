@@ -1,0 +1,190 @@
+"""Finish a run folder: predictions, baselines, elements, MACS3 peaks, comparison, metrics and the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from seqexp.core.errors import DataError
+from seqexp.core.files import atomic_path, require_writable
+from seqexp.dna.loaders.data import SequenceData
+from seqexp.objectives.bootstrap import bootstrap_interval
+from seqexp.objectives.metrics import pearson, regression_scores
+from seqexp.report.collect import Collected, collect
+from seqexp.report.dna_page import RunResults, write_dna_report
+from seqexp.report.elements import ElementResults, PeakSource, examine_elements
+from seqexp.report.naive import model_table
+from seqexp.report.views import choose_genes, make_views
+from seqexp.training.predict import write_predictions
+from seqexp.training.run import Run
+
+
+@dataclass(frozen=True)
+class FinishSettings:
+    """How a run folder is finished.
+
+    Parameters
+    ----------
+    budget_fraction : float
+        Share of each window's base pairs kept as elements.
+    peaks : PeakSource, optional
+        Where peaks come from; by default the first peak set of the dataset, else MACS3 on its first track.
+    promoter_bp : int
+        Base pairs round the TSS that the fixed-mask protocol opens on every side.
+    genes : tuple of str
+        Ids or names of genes to draw; by default test genes over the range of expression.
+    beside : tuple of Path
+        Finished control runs on the same genes.
+    """
+
+    budget_fraction: float = 0.1
+    peaks: PeakSource = field(default_factory=PeakSource)
+    promoter_bp: int = 1000
+    genes: tuple[str, ...] = ()
+    beside: tuple[Path, ...] = ()
+
+
+def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> dict[str, Any]:
+    """Evaluate the best checkpoint of a run and write everything a run folder holds.
+
+    Returns
+    -------
+    dict
+        Flat metrics, as in ``metrics.json``; their keys are listed in the architecture page.
+
+    Raises
+    ------
+    DataError
+        No run in the folder, or it cannot be written.
+    """
+    settings = settings or FinishSettings()
+    folder = require_writable(run_dir)
+    run = Run.open(folder)
+    data = run.datamodule
+    if not isinstance(data, SequenceData):
+        raise DataError(f"data of type {type(data).__name__}", where=folder, expected="SequenceData")
+    collected = collect(run)
+    write_predictions(collected.predictions, folder / "predictions.tsv")
+    metrics: dict[str, Any] = {"seed": run.record.get("seed"), **accuracy(collected)}
+    table, naive = model_table(collected, _controls(settings.beside, collected))
+    metrics |= naive
+    elements = examine_elements(run, data, collected, folder, settings) if collected.masks is not None else None
+    if elements is not None:
+        metrics |= elements.metrics
+    _write_json(folder / "metrics.json", metrics)
+    results = _results(run, data, collected, table, metrics, elements, settings)
+    write_dna_report(folder / "report.html", results)
+    return metrics
+
+
+def accuracy(collected: Collected) -> dict[str, float]:
+    """Regression metrics of validation and test genes, Pearson with its 95 % interval."""
+    metrics: dict[str, float] = {}
+    for split in ("val", "test"):
+        part = collected.predictions.iloc[collected.rows(split)]
+        prediction, target = part["prediction"].to_numpy(float), part["target"].to_numpy(float)
+        metrics[f"num_{split}"] = len(part)
+        scores = regression_scores(prediction, target)
+        metrics |= {f"{split}_{key}": getattr(scores, key) for key in ("pearson", "spearman", "mse", "mae", "r2")}
+        bound = bootstrap_interval(pearson, prediction, target)
+        metrics |= {f"{split}_pearson_low": bound.low, f"{split}_pearson_high": bound.high}
+    metrics["num_train"] = len(collected.rows("train"))
+    return metrics
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """The few lines printed at the end: accuracy beside its baselines, elements beside peaks and signals."""
+    rows = [("test Pearson", "test_pearson"), ("best naive baseline", "best_baseline_pearson")]
+    rows += [("AUPRC of elements", "elements_auprc"), ("AUPRC of the signal rule", "signal_auprc")]
+    rows += [("AUPRC of MACS3 peaks", "macs3_auprc"), ("Jaccard with MACS3", "jaccard_macs3")]
+    lines = []
+    for label, key in rows:
+        value = metrics.get(key)
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            continue
+        low, high = metrics.get(f"{key}_low", math.nan), metrics.get(f"{key}_high", math.nan)
+        interval = f"  [{low:.3f}, {high:.3f}]" if math.isfinite(low) and math.isfinite(high) else ""
+        lines.append(f"  {label:<26}{value:.3f}{interval}")
+    return "\n".join(lines)
+
+
+def _controls(folders: tuple[Path, ...], collected: Collected) -> dict[str, np.ndarray]:
+    """Predictions of control runs for the same genes, by name of their folder."""
+    found: dict[str, np.ndarray] = {}
+    for folder in folders:
+        path = Path(folder) / "predictions.tsv"
+        if not path.is_file():
+            raise DataError(
+                "no predictions", where=path, expected="a finished run", fix=f"seqexp report --run-dir {folder}"
+            )
+        other = pd.read_csv(path, sep="\t", dtype={"gene_id": str}).set_index("gene_id")
+        missing = set(collected.predictions["gene_id"]) - set(other.index)
+        if missing:
+            raise DataError(f"{len(missing)} genes are missing", where=path, expected="a run on the same genes")
+        own = collected.predictions.set_index("gene_id")
+        if (other.loc[own.index, "split"] != own["split"]).any():
+            raise DataError("genes are split in another way", where=path, expected="a run with the same splits")
+        found[Path(folder).name] = other.loc[own.index, "prediction"].to_numpy(float)
+    return found
+
+
+def _write_json(path: Path, metrics: dict[str, Any]) -> None:
+    """JSON has no NaN: what is not defined is null."""
+    plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+
+
+def _results(
+    run: Run,
+    data: SequenceData,
+    collected: Collected,
+    table: pd.DataFrame,
+    metrics: dict[str, Any],
+    elements: ElementResults | None,
+    settings: FinishSettings,
+) -> RunResults:
+    spec = data.spec
+    tracks = ", ".join(data.statistics.track_names) or "none (DNA only)"
+    model = type(run.network).__name__
+    log_path = run.folder / "logs" / "metrics.csv"
+    facts = [
+        (
+            "dataset",
+            f"{spec.name}  ({spec.organism or 'organism not stated'}, {spec.assembly or 'assembly not stated'})",
+        ),
+        ("window", f"{data.upstream_bp:,} bp upstream and {data.downstream_bp:,} bp downstream of the TSS"),
+        ("tracks used as input", tracks),
+        ("target", run.transform.unit),
+        ("genes (train / validation / test)", " / ".join(str(metrics[f"num_{s}"]) for s in ("train", "val", "test"))),
+        ("split", f"by {spec.splits.by}"),
+        ("gene table", data.genes.report.render()),
+        ("leak check", data.leak_report.render()),
+    ]
+    number = sum(p.numel() for p in run.network.parameters())
+    genes = choose_genes(collected, settings.genes)
+    return RunResults(
+        title=f"{spec.name}: {model} on {data.window_bp:,} bp windows",
+        lead=f"{model}, {number:,} parameters, inputs: DNA and {tracks}. Test genes: {metrics['num_test']:,}, held out "
+        f"by {spec.splits.by}.",
+        metrics=metrics,
+        predictions=collected.predictions,
+        unit=run.transform.unit,
+        data=pd.DataFrame(facts, columns=["what", "value"]),
+        models=table,
+        record=run.record,
+        log=pd.read_csv(log_path) if log_path.is_file() else None,
+        truth=elements.truth if elements else None,
+        comparison=elements.comparison if elements else None,
+        protocol=elements.protocol if elements else None,
+        curves=elements.curves if elements else {},
+        prevalence=elements.prevalence if elements else math.nan,
+        views=make_views(data, collected, elements, genes) if elements else [],
+        notes=elements.notes if elements else {},
+    )
