@@ -54,7 +54,7 @@ def run_fit(
     previous = check_folder(folder, overwrite, resume) if is_first_process() or resume else None
     stack = [folder / CONFIG] if resume and not configs else config_stack(list(configs))
     settings = RunConfig([*(f"--config={path}" for path in stack), *overrides])
-    quiet_lightning(settings.datamodule)
+    quiet_lightning()
     if settings.settings["trainer"].get("fast_dev_run"):
         trainer = settings.build_trainer()
         trainer.fit(settings.model, datamodule=settings.datamodule)

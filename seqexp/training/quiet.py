@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import warnings
 
-from pytorch_lightning import LightningDataModule
-
 _NOISE = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     r"Checkpoint directory .* exists and is not empty",
@@ -17,10 +15,8 @@ _NOISE = (
 )
 
 
-def quiet_lightning(datamodule: LightningDataModule) -> None:
+def quiet_lightning() -> None:
     """Silence what is known to be harmless here."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in _NOISE:
         warnings.filterwarnings("ignore", message)
-    if type(datamodule).state_dict is not LightningDataModule.state_dict:  # it continues within an epoch by itself
-        warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")

@@ -81,7 +81,7 @@ class Run:
         alone = ["--trainer.accelerator=auto", "--trainer.devices=1", "--trainer.strategy=auto"]
         settings = RunConfig([f"--config={folder / CONFIG}", *alone, *overrides])
         task, datamodule = settings.model, settings.datamodule
-        quiet_lightning(datamodule)
+        quiet_lightning()
         datamodule.prepare_data()
         datamodule.setup("predict")
         task.load_state_dict(saved["state_dict"])

@@ -17,6 +17,7 @@ from seqexp.objectives.metrics import StreamingRegression
 from seqexp.objectives.outputs import ModelOutput
 from seqexp.objectives.transforms import TargetTransform, make_transform
 from seqexp.training.guard import broken_gradient, broken_loss
+from seqexp.training.length import total_steps
 from seqexp.training.optimizer import WeightAverage, parameter_groups
 from seqexp.training.processes import gather_rows
 from seqexp.training.schedules import make_schedule, penalty_ramp
@@ -122,16 +123,10 @@ class ExpressionTask(pl.LightningModule):
         """AdamW with a schedule over the optimiser steps of the whole run."""
         groups = parameter_groups(self.network, self.weight_decay)
         optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=(self.betas[0], self.betas[1]))
-        self._num_steps = self._total_steps()
+        self._num_steps = total_steps(self.trainer)
         multiplier = make_schedule(self.schedule, self._num_steps, self.warmup_fraction, self.min_lr_fraction)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _total_steps(self) -> int:
-        total = self.trainer.estimated_stepping_batches
-        if total == float("inf"):
-            raise ConfigError("the run has no end", expected="trainer.max_epochs or trainer.max_steps")
-        return int(total)
 
     # -- training ----------------------------------------------------------------------------------------------------
 

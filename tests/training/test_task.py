@@ -15,6 +15,7 @@ from torch import nn
 from seqexp.core.errors import ConfigError, DataError, SeqexpError
 from seqexp.objectives.metrics import regression_scores
 from seqexp.training.guard import first_broken_module
+from seqexp.training.length import total_steps
 from seqexp.training.optimizer import WeightAverage, parameter_groups
 from seqexp.training.schedules import SCHEDULES, make_schedule, penalty_ramp
 from seqexp.training.task import ExpressionTask
@@ -48,6 +49,22 @@ def test_schedules_warm_up_and_end(name: str) -> None:
     assert values[:10] == sorted(values[:10])
     assert values[-1] == pytest.approx(1.0 if name == "constant" else 0.01)
     assert make_schedule(name, 1, 0.0, 0.0)(0) > 0 or name == "one-cycle"
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_epochs": 3},
+        {"max_epochs": 3, "accumulate_grad_batches": 2},
+        {"max_epochs": 2, "limit_train_batches": 3},
+        {"max_epochs": 2, "limit_train_batches": 0.5},
+        {"max_epochs": 5, "max_steps": 9},
+        {"max_epochs": -1, "max_steps": 4},
+    ],
+)
+def test_length_of_a_run_is_what_lightning_counts(limits: dict[str, Any]) -> None:
+    trainer = train(ExpressionTask(TinyNet()), **limits)
+    assert total_steps(trainer) == trainer.estimated_stepping_batches == trainer.global_step
 
 
 def test_penalty_grows_linearly() -> None:

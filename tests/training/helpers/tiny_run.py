@@ -95,7 +95,7 @@ class EpochOrder(Sampler):
 
 
 class ResumableLoader(DataLoader):
-    """Counts the batches it handed out; the first pass begins at `start`."""
+    """Counts the batches it handed out; after `load_state_dict` the next pass begins behind them."""
 
     handed_out = 0
     start = 0
@@ -107,6 +107,12 @@ class ResumableLoader(DataLoader):
             self.handed_out += 1
             yield batch
 
+    def state_dict(self) -> dict[str, int]:
+        return {"handed_out": self.handed_out}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.start = state["handed_out"] % len(self)
+
 
 class TinyData(pl.LightningDataModule):
     def __init__(
@@ -115,7 +121,6 @@ class TinyData(pl.LightningDataModule):
         super().__init__()
         self.num_rows, self.batch_size, self.num_workers, self.seed = num_rows, batch_size, num_workers, seed
         rng = np.random.default_rng(5)
-        self.start = 0
         self.x = torch.from_numpy(rng.normal(size=(num_rows, 4))).float()
         self.expression = np.exp2(3 + self.x[:, 0].numpy() + 0.3 * rng.normal(size=num_rows))
         if constant:
@@ -148,7 +153,7 @@ class TinyData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = TinyRows(self.x, self.target, self.rows["train"])
         order = EpochOrder(len(rows), self.seed)
-        self.loader = ResumableLoader(
+        return ResumableLoader(
             rows,
             batch_size=self.batch_size,
             sampler=order,
@@ -156,14 +161,6 @@ class TinyData(pl.LightningDataModule):
             num_workers=self.num_workers,
             drop_last=True,
         )
-        self.loader.start, self.start = self.start % len(self.loader), 0
-        return self.loader
-
-    def state_dict(self) -> dict[str, int]:
-        return {"handed_out": self.loader.handed_out}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self.start = state["handed_out"]
 
     def val_dataloader(self) -> DataLoader:
         return self._loader(self.rows["val"])
