@@ -21,10 +21,10 @@ def _find_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HELPERS))
 
 
-def fit(folder: Path, *flags: str, **options: Any) -> Any:
+def fit(folder: Path, *flags: str, config: Path = CONFIG, **options: Any) -> Any:
     from seqexp.training.fit import run_fit
 
-    return run_fit(folder, [str(CONFIG)], flags, **options)
+    return run_fit(folder, [str(config)], flags, **options)
 
 
 def log_of(folder: Path) -> list[dict[str, str]]:
@@ -80,12 +80,8 @@ class Stop(Exception):
     """Ends a run from within, as a crash would."""
 
 
-@pytest.mark.parametrize("step", [4, 7, 10, 14, 20])
-@pytest.mark.parametrize("workers", [0])
-def test_crashed_anywhere(
-    whole: Path, tmp_path: Path, step: int, workers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Within the first and later epochs, and right after the last batch of one (7, 14)."""
+def crash(step: int, folder: Path, monkeypatch: pytest.MonkeyPatch, *flags: str, config: Path = CONFIG) -> None:
+    """Fit and end in an error right after a step."""
     import tiny_run
 
     from seqexp.training import fit as module
@@ -98,7 +94,13 @@ def test_crashed_anywhere(
         patch.setattr(tiny_run.os, "kill", stop)
         patch.setattr(module, "make_callbacks", lambda *a: [*make(*a), tiny_run.KillAt(step)])
         with pytest.raises(Stop):
-            fit(tmp_path / "run", f"--data.init_args.num_workers={workers}")
+            fit(folder, *flags, config=config)
+
+
+@pytest.mark.parametrize("step", [4, 7, 10, 14, 20])
+def test_crashed_anywhere(whole: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the first and later epochs, and right after the last batch of one (7, 14)."""
+    crash(step, tmp_path / "run", monkeypatch)
     fit(tmp_path / "run", resume=True)
     assert_same_run(whole, tmp_path / "run")
 
@@ -109,3 +111,21 @@ def test_resumed_after_the_end(whole: Path, tmp_path: Path) -> None:
     trainer = fit(tmp_path / "run", "--trainer.max_epochs=5", resume=True)
     assert trainer.current_epoch == 5
     assert log_of(tmp_path / "run")[:28] == log_of(whole)[:28]
+
+
+def test_windows_of_a_genome(shared_tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Augmented windows read by two workers: resumed exactly, and predicted bit for bit with none and with two."""
+    from seqexp.training.predict import predict_run
+    from seqexp.training.run import Run
+
+    config = HELPERS / "tiny_dna.yaml"
+    dataset = f"--data.init_args.dataset={shared_tiny_dataset}"
+    fit(tmp_path / "whole", dataset, config=config)
+    crash(8, tmp_path / "run", monkeypatch, dataset, "--data.init_args.num_workers=2", config=config)  # 5 a epoch
+    fit(tmp_path / "run", dataset, config=config, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+    frame = predict_run(Run.open(tmp_path / "run"))
+    again = predict_run(Run.open(tmp_path / "run", overrides=["--data.init_args.num_workers=2"]))
+    assert frame.equals(again)
+    assert frame["split"].value_counts().to_dict() == {"train": 40, "val": 10, "test": 10}
