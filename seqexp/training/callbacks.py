@@ -13,10 +13,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, EarlyStopping, RichProgressBar
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from seqexp.core.errors import ConfigError
 from seqexp.core.run_record import make_run_record, write_run_record
 from seqexp.core.yaml import dump_yaml
 from seqexp.training.checkpoints import LastCheckpoint, best_checkpoint
 from seqexp.training.loggers import CsvLog
+
+_DIRECTIONS = {"loss": "min", "mse": "min", "mae": "min", "pearson": "max", "spearman": "max", "r2": "max"}
 
 
 @dataclass
@@ -28,7 +31,7 @@ class RunOptions:
     monitor : str
         Validation metric that chooses the best checkpoint and stops early.
     mode : str
-        Whether lower (``min``) or higher (``max``) is better.
+        Whether lower (``min``) or higher (``max``) is better; ``auto`` knows it for the metrics of the task.
     patience : int, optional
         Validations without improvement before stopping; null never stops early.
     checkpoint_every_n_steps : int
@@ -38,10 +41,25 @@ class RunOptions:
     """
 
     monitor: str = "val_loss"
-    mode: Literal["min", "max"] = "min"
+    mode: Literal["auto", "min", "max"] = "auto"
     patience: int | None = None
     checkpoint_every_n_steps: int = 500
     progress: Literal["auto", "rich", "plain", "none"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse to choose a model by anything but the validation split."""
+        if not self.monitor.startswith("val_"):
+            raise ConfigError(f"run.monitor is {self.monitor!r}", expected="a validation metric such as val_loss")
+        known = _DIRECTIONS.get(self.monitor.removeprefix("val_"))
+        if known is not None and self.mode not in ("auto", known):
+            raise ConfigError(f"run.mode is {self.mode!r} for {self.monitor}", expected=known, fix="delete run.mode")
+        if known is None and self.mode == "auto":
+            raise ConfigError(f"run.mode is not known for {self.monitor}", expected="run.mode: min or max")
+
+    @property
+    def direction(self) -> str:
+        """``min`` or ``max``."""
+        return _DIRECTIONS[self.monitor.removeprefix("val_")] if self.mode == "auto" else self.mode
 
 
 class RunRecord(Callback):
@@ -144,7 +162,7 @@ def make_callbacks(
     if progress is not None:
         callbacks.append(progress)
     if options.patience is not None:
-        callbacks.append(StopEarly(options.monitor, options.mode, options.patience))
-    callbacks.append(best_checkpoint(folder / "checkpoints", options.monitor, options.mode))
+        callbacks.append(StopEarly(options.monitor, options.direction, options.patience))
+    callbacks.append(best_checkpoint(folder / "checkpoints", options.monitor, options.direction))
     callbacks.append(LastCheckpoint(folder / "checkpoints", options.checkpoint_every_n_steps))
     return callbacks

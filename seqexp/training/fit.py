@@ -8,6 +8,7 @@ from pathlib import Path
 import torch.distributed as dist
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seqexp.core.errors import ConfigError
 from seqexp.training.callbacks import make_callbacks
@@ -70,6 +71,8 @@ def run_fit(
     )
     try:
         trainer.fit(settings.model, datamodule=settings.datamodule, ckpt_path=str(folder / LAST) if resume else None)
+    except MisconfigurationException as error:
+        raise ConfigError(" ".join(str(error).split()), where="settings of the trainer or the run") from error
     except SystemExit:
         if trainer.interrupted:  # Lightning ends the process on Ctrl+C
             raise KeyboardInterrupt from None

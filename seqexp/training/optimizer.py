@@ -8,12 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from seqexp.core.errors import ConfigError
+
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Split trainable parameters into those that decay and those that do not.
 
     Biases, gains of norms and other parameters with fewer than two axes do not decay, nor does any parameter that
     carries the attribute ``_no_weight_decay = True``.
+
+    Raises
+    ------
+    ConfigError
+        Nothing can be trained.
     """
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
@@ -22,6 +29,8 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
             is_exempt = parameter.ndim < 2 or name.endswith("bias") or getattr(parameter, "_no_weight_decay", False)
             (kept if is_exempt else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+    if not decayed and not kept:
+        raise ConfigError(f"{type(network).__name__} has no trainable parameters", expected="a network to train")
     return [group for group in groups if group["params"]]
 
 

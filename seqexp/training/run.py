@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningDataModule, Trainer
 from torch import nn
 
@@ -37,6 +36,8 @@ class Run:
         Contents of config.yaml and run_record.json.
     checkpoint : Path
         File the weights come from.
+    settings : RunConfig
+        Parsed settings, from which Trainers are built.
     """
 
     folder: Path
@@ -99,6 +100,5 @@ class Run:
     def score(self, split: str) -> dict[str, float]:
         """Metrics of the ``val`` or ``test`` split, such as ``{"test_pearson": 0.7, ...}``."""
         run = {"val": Trainer.validate, "test": Trainer.test}[split]
-        with torch.random.fork_rng(devices=[]):
-            metrics = run(self.trainer(), self.task, datamodule=self.datamodule, verbose=False)
+        metrics = run(self.trainer(), self.task, datamodule=self.datamodule, verbose=False)
         return dict(metrics[0])

@@ -240,7 +240,8 @@ class ExpressionTask(pl.LightningModule):
         rows = stream.rows()
         loss = float(rows["loss"].mean()) if len(rows["index"]) else float("nan")
         values = {f"{split}_loss": loss, **stream.compute().as_dict(f"{split}_")}
-        self.log_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()})
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+        self.log_dict({name: torch.tensor(value, dtype=dtype) for name, value in values.items()})
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import torch
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.yaml import load_yaml
+from seqexp.training.callbacks import RunOptions
 from seqexp.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from seqexp.training.fit import run_fit
 from seqexp.training.folder import check_folder
@@ -88,6 +89,31 @@ def test_overwrite_only_replaces_runs(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(ConfigError, match="files that are no run"):
         run_fit(tmp_path, [CONFIG], overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--run.monitor=train_loss", "a validation metric"),
+        ("--run.mode=max", "run.mode is 'max' for val_loss"),
+        ("--run.monitor=val_entropy", "not known for val_entropy"),
+    ],
+)
+def test_models_are_chosen_by_validation(flag: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run_fit(tmp_path / "run", [CONFIG], [flag])
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_metric_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="val_entropy"):
+        run_fit(tmp_path / "run", [CONFIG], ["--run.monitor=val_entropy", "--run.mode=max"])
+
+
+def test_higher_is_better_for_correlations() -> None:
+    assert RunOptions(monitor="val_pearson").direction == "max"
+    assert RunOptions().direction == "min"
+    assert RunOptions(monitor="val_kl", mode="min").direction == "min"
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
