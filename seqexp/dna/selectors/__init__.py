@@ -1,1 +1,7 @@
-"""Beta evidence, its algebra, and the mask it yields."""
+"""Which positions matter: Beta evidence, its algebra, sampling, forced positions. Tensors only."""
+
+from seqexp.dna.selectors.beta import BetaFactor
+from seqexp.dna.selectors.selection import Selection
+from seqexp.dna.selectors.selector import BetaSelector
+
+__all__ = ["BetaFactor", "BetaSelector", "Selection"]

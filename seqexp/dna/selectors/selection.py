@@ -1,0 +1,51 @@
+"""What a selector returns, and which positions are not its choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A mask over bins and the evidence behind it.
+
+    Attributes
+    ----------
+    mask : float32 Tensor (B, N)
+        What passes, in [0, 1]: a draw in training, the posterior mean otherwise; forced bins 1, blacklisted bins 0.
+    kl : float32 Tensor (B, N)
+        Divergence from the prior in nats; 0 where the mask is not the selector's choice.
+    alpha, beta : float32 Tensor (B, N)
+        Posterior concentrations.
+    forced : bool Tensor (B, N)
+        Bins that are kept or dropped whatever the evidence says.
+    sequence_logit, signal_logit : float32 Tensor (B, N)
+        Log-odds of the two kinds of evidence.
+    """
+
+    mask: Tensor
+    kl: Tensor
+    alpha: Tensor
+    beta: Tensor
+    forced: Tensor
+    sequence_logit: Tensor
+    signal_logit: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """Posterior mean (B, N), without forcing."""
+        return self.alpha / (self.alpha + self.beta)
+
+
+def near_tss(distance_bp: Tensor, promoter_bp: int) -> Tensor:
+    """Bins (B, N) whose centre lies within half of ``promoter_bp`` of the TSS."""
+    return distance_bp.abs() < promoter_bp / 2
+
+
+def apply_forced(mask: Tensor, kept: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:
+    """Mask with blacklisted bins at 0, then kept bins at 1, in this order; and which bins were forced."""
+    mask = torch.where(dropped, torch.zeros_like(mask), mask)
+    return torch.where(kept, torch.ones_like(mask), mask), dropped | kept

@@ -1,0 +1,153 @@
+"""The Beta selector: evidence from sequence and from signals, combined into a mask."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.selectors.beta import BetaFactor, combine, kl_divergence
+from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
+from seqexp.dna.selectors.signal import SignalEvidence
+
+MAX_SCALE = 4.0
+
+
+class BetaSelector(nn.Module):
+    """Posterior of a mask per bin from two independent views of it.
+
+    The sequence view is a head on the hidden states of the sequence encoder, the signal view a monotone map of the
+    tracks. Each gives a Beta factor (a mean and a precision), ``rule`` combines them with the prior divided out.
+
+    The same head also predicts each track's evidence from the sequence alone (:meth:`agreement`). If sequence and
+    signals are independent given the element, the best prediction of one from the other is a monotone function of the
+    probability of an element; so this teaches the head, from every bin of every window, what elements look like, and
+    leaves expression to say how much each view counts.
+
+    Parameters
+    ----------
+    width : int
+        Channels D of the hidden states.
+    num_tracks : int
+        Tracks T; 0 for sequence alone.
+    prior_mean : float
+        Share of bins expected to be elements.
+    prior_precision : float
+        Weight of the prior, in observations.
+    sequence_precision, signal_precision : float
+        Weight of each view, in observations; the noise of the sampled mask falls with their sum.
+    signal_weight : float
+        Initial weight of the signals' log-odds.
+    rule : str
+        ``odds``, ``product``, ``bayes`` or ``log_pool``, see :mod:`seqexp.dna.selectors.beta`.
+    promoter_bp : int
+        Width of a stretch around the TSS that is always kept; 0 for none.
+    is_sampled : bool
+        Draw the mask in training; otherwise use its mean there too.
+
+    Raises
+    ------
+    ConfigError
+        A setting out of its range.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_tracks: int,
+        prior_mean: float = 0.1,
+        prior_precision: float = 10.0,
+        sequence_precision: float = 10.0,
+        signal_precision: float = 10.0,
+        signal_weight: float = 0.7,
+        rule: str = "odds",
+        promoter_bp: int = 0,
+        is_sampled: bool = True,
+    ) -> None:
+        super().__init__()
+        if not 0 < prior_mean < 1:
+            raise ConfigError(f"prior_mean {prior_mean}", expected="a share of bins between 0 and 1")
+        if min(prior_precision, sequence_precision, signal_precision) <= 0:
+            raise ConfigError("a precision of 0 or less", where="selector", expected="positive precisions")
+        self.num_tracks, self.rule, self.promoter_bp, self.is_sampled = num_tracks, rule, promoter_bp, is_sampled
+        self.prior_mean, self.prior_precision = prior_mean, prior_precision
+        self.sequence_precision, self.signal_precision = sequence_precision, signal_precision
+        combine([self._prior(torch.zeros(1))] * 2, self._prior(torch.zeros(1)), rule)  # refuse a bad name now
+        self.signals = SignalEvidence(num_tracks, signal_weight)
+        self.evidence = nn.Linear(width, 1)
+        self.track_evidence = nn.Linear(width, num_tracks)
+        self.raw_scale = nn.Parameter(torch.zeros(()))
+        self.offset = nn.Parameter(torch.zeros(()))
+        nn.init.zeros_(self.evidence.weight)
+        nn.init.zeros_(self.evidence.bias)
+
+    def calibrate(self, quantiles: Tensor, levels: Tensor) -> None:
+        """Calibrate the signal map, see :meth:`SignalEvidence.calibrate`."""
+        if self.num_tracks:
+            self.signals.calibrate(quantiles, levels)
+
+    def _prior(self, like: Tensor) -> BetaFactor:
+        mean = torch.full_like(like, self.prior_mean, dtype=torch.float32)
+        return BetaFactor.from_mean(mean, torch.full_like(mean, self.prior_precision))
+
+    def sequence_logit(self, hidden: Tensor) -> Tensor:
+        """Log-odds (B, N) of an element from the hidden states (B, N, D) of the sequence.
+
+        The tracks' sequence log-odds enter with the tracks' own weights: a track that says little about elements
+        teaches the sequence as little.
+        """
+        own = self.evidence(hidden).squeeze(-1)
+        if self.num_tracks:
+            share = self.signals.weight / self.signals.weight.sum()
+            own = own + (self.track_evidence(hidden) * share).sum(dim=-1)
+        scale = MAX_SCALE * torch.sigmoid(self.raw_scale - 1.0986)  # 1 at the start
+        return scale * own.float() + self.offset
+
+    def forward(self, hidden: Tensor, signals: Tensor, distance_bp: Tensor, blacklist: Tensor) -> Selection:
+        """Select bins.
+
+        Parameters
+        ----------
+        hidden : Tensor (B, N, D)
+            Of the sequence encoder.
+        signals : Tensor (B, N, T)
+        distance_bp : Tensor (B, N)
+            Bin centre minus TSS.
+        blacklist : bool Tensor (B, N)
+            Bins to drop.
+
+        Returns
+        -------
+        Selection
+        """
+        sequence = self.sequence_logit(hidden)
+        signal = self.signals.logit(signals) if self.num_tracks else torch.zeros_like(sequence)
+        posterior = self._posterior(sequence, signal)
+        draw = posterior.rsample() if self.training and self.is_sampled else posterior.mean
+        mask, forced = apply_forced(draw, near_tss(distance_bp, self.promoter_bp), blacklist)
+        kl = kl_divergence(posterior, self._prior(draw)).masked_fill(forced, 0.0)
+        return Selection(mask, kl, posterior.alpha, posterior.beta, forced, sequence, signal)
+
+    def _posterior(self, sequence: Tensor, signal: Tensor) -> BetaFactor:
+        of_sequence = BetaFactor.from_logit(sequence, torch.full_like(sequence, self.sequence_precision))
+        if not self.num_tracks:
+            return of_sequence
+        prior = self._prior(sequence)
+        # The signals' log-odds are a likelihood ratio; with the prior they become a posterior like the sequence's.
+        of_signal = BetaFactor.from_logit(signal + prior.logit, torch.full_like(signal, self.signal_precision))
+        return combine([of_sequence, of_signal], prior, self.rule)
+
+    def agreement(self, hidden: Tensor, signals: Tensor) -> Tensor:
+        """Mean cross-entropy () in nats between each track's evidence and what the sequence predicts of it.
+
+        The signals' side is taken as given: no gradient reaches it, or both views could agree on nothing.
+        """
+        with torch.no_grad():
+            evidence = self.signals(signals)
+            wanted = torch.sigmoid(2 * evidence)
+            weight = (~torch.isnan(signals)).float()
+        loss = functional.binary_cross_entropy_with_logits(
+            self.track_evidence(hidden).float(), wanted, weight=weight, reduction="sum"
+        )
+        return loss / weight.sum().clamp_min(1)
