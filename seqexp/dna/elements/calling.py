@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import ConfigError
 from seqexp.dna.elements.masks import MaskSet
 
+Scope = Literal["pooled", "gene"]
 COLUMNS = ["chrom", "start", "end", "gene_id", "strand", "score", "summit_bp"]
 
 
@@ -18,7 +19,7 @@ def kept_bins(
     masks: MaskSet,
     budget_bp: int | None = None,
     threshold: float | None = None,
-    scope: Literal["pooled", "gene"] = "pooled",
+    scope: Scope = "pooled",
 ) -> NDArray[np.bool_]:
     """Bins (R, N), along the forward strand, that are kept.
 
@@ -37,6 +38,8 @@ def kept_bins(
     ConfigError
         Neither or both of budget and threshold, or a value out of range.
     """
+    if scope not in get_args(Scope):
+        raise ConfigError(f"scope {scope!r}", expected="one of " + ", ".join(get_args(Scope)))
     if (budget_bp is None) == (threshold is None):
         raise ConfigError("give either a budget in bp or a threshold", expected="one of the two")
     values, inside = masks.forward(), masks.is_inside()
@@ -46,10 +49,10 @@ def kept_bins(
         return (values >= threshold) & inside
     if budget_bp is None or budget_bp < masks.bin_bp:
         raise ConfigError(f"budget of {budget_bp} bp", expected=f"at least one bin ({masks.bin_bp} bp)")
-    ranked = np.where(inside, values, -1.0)
+    ranked = np.where(inside, values, -np.inf)
     from_middle = np.abs(np.arange(values.shape[1]) - (values.shape[1] - 1) / 2)
     num = budget_bp // masks.bin_bp
-    if scope == "gene":
+    if scope == "gene" and len(ranked):
         return np.stack([_top(row[None], from_middle, num)[0] for row in ranked]) & inside
     return _top(ranked, from_middle, num) & inside
 
@@ -67,7 +70,7 @@ def call_elements(
     masks: MaskSet,
     budget_bp: int | None = None,
     threshold: float | None = None,
-    scope: Literal["pooled", "gene"] = "pooled",
+    scope: Scope = "pooled",
     max_gap_bp: int = 0,
     min_length_bp: int = 0,
 ) -> pd.DataFrame:
@@ -87,7 +90,16 @@ def call_elements(
     DataFrame
         chrom, start, end, gene_id, strand (of the gene), score (mean mask), summit_bp (offset of the highest bin's
         middle from start); sorted by chromosome and position.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`kept_bins`, or a negative length.
     """
+    if max_gap_bp < 0 or min_length_bp < 0:
+        raise ConfigError(
+            f"max_gap_bp {max_gap_bp}, min_length_bp {min_length_bp}", expected="lengths of at least 0 bp"
+        )
     kept = kept_bins(masks, budget_bp, threshold, scope)
     values, starts = masks.forward(), masks.starts()
     rows = []
@@ -101,7 +113,13 @@ def call_elements(
             summit = int(np.argmax(bins)) * masks.bin_bp + masks.bin_bp // 2
             end = start + (last - first) * masks.bin_bp
             rows.append((window.chrom, start, end, name, window.strand, float(bins.mean()), summit))
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(["chrom", "start", "end"], ignore_index=True)
+    return _table(rows).sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
+
+
+def _table(rows: list[tuple[str, int, int, str, str, float, int]]) -> pd.DataFrame:
+    """Rows as a table whose columns have their types even without rows."""
+    kinds = {"start": np.int64, "end": np.int64, "score": np.float64, "summit_bp": np.int64}
+    return pd.DataFrame(rows, columns=COLUMNS).astype(kinds)
 
 
 def _runs(kept: NDArray[np.bool_], max_gap: int) -> list[tuple[int, int]]:
@@ -128,7 +146,7 @@ def merge_elements(elements: pd.DataFrame) -> pd.DataFrame:
     """
     if elements.empty:
         return elements.assign(strand=".")
-    ordered = elements.sort_values(["chrom", "start", "end"], ignore_index=True)
+    ordered = elements.sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
     reach = ordered.groupby("chrom")["end"].cummax().groupby(ordered["chrom"]).shift(fill_value=-1)
     group = (ordered["start"] > reach).cumsum()
     rows = []
@@ -138,4 +156,4 @@ def merge_elements(elements: pd.DataFrame) -> pd.DataFrame:
         genes = ",".join(dict.fromkeys(part["gene_id"]))
         summit = int(best["start"]) + int(best["summit_bp"]) - start
         rows.append((best["chrom"], start, int(part["end"].max()), genes, ".", float(best["score"]), summit))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return _table(rows)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from seqexp.core.errors import DataError
+from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.genome.interval import Interval
 
 Spans = list[tuple[int, int]]
@@ -18,10 +18,13 @@ Spans = list[tuple[int, int]]
 def trim_to_budget(ranked: pd.DataFrame, budget_bp: int) -> pd.DataFrame:
     """Best intervals first until the budget is met exactly; the last one is cut down around its summit.
 
+    Intervals that overlap, of one gene where there are genes, are united first (:func:`disjoint`), so that no base is
+    paid for twice.
+
     Parameters
     ----------
     ranked : DataFrame
-        chrom, start, end, score, summit_bp; sorted best first, not overlapping.
+        chrom, start, end, score, summit_bp and possibly gene_id; sorted best first.
     budget_bp : int
 
     Returns
@@ -29,6 +32,9 @@ def trim_to_budget(ranked: pd.DataFrame, budget_bp: int) -> pd.DataFrame:
     DataFrame
         Same columns. Everything, where the intervals hold fewer base pairs than the budget.
     """
+    if budget_bp < 0:
+        raise ConfigError(f"budget of {budget_bp} bp", expected="at least 0 bp")
+    ranked = disjoint(ranked)
     widths = (ranked["end"] - ranked["start"]).to_numpy(dtype=np.int64)
     total = np.cumsum(widths)
     num_whole = int(np.searchsorted(total, budget_bp, side="right"))
@@ -44,13 +50,52 @@ def trim_to_budget(ranked: pd.DataFrame, budget_bp: int) -> pd.DataFrame:
     return pd.concat([kept, last], ignore_index=True)
 
 
-def in_windows(peaks: pd.DataFrame, windows: Sequence[Interval], gene_ids: Sequence[str]) -> pd.DataFrame:
-    """Peaks cut to each window they reach into, one row per gene and peak, best first.
+def disjoint(ranked: pd.DataFrame) -> pd.DataFrame:
+    """Unite overlapping intervals, of one gene where there are genes, under the score and summit of the best.
+
+    Peak files name an interval once per summit, and other tools' elements may overlap.
+
+    Parameters
+    ----------
+    ranked : DataFrame
+        chrom, start, end, score, summit_bp and possibly gene_id; sorted best first.
 
     Returns
     -------
     DataFrame
-        chrom, start, end, gene_id, score, summit_bp.
+        Same columns and order; the very table where nothing overlaps.
+    """
+    keys = [*(["gene_id"] if "gene_id" in ranked else []), "chrom"]
+    order = ranked.assign(place=np.arange(len(ranked))).sort_values([*keys, "start"], kind="stable")
+    owner = order.groupby(keys, sort=False).ngroup()
+    reach = order["end"].groupby(owner).cummax().groupby(owner).shift()
+    is_first = ~(order["start"] < reach)
+    if is_first.all():
+        return ranked
+    group = is_first.cumsum()
+    start, end = order["start"].groupby(group).transform("min"), order["end"].groupby(group).transform("max")
+    summit = order["start"] + order["summit_bp"] - start
+    united = order.assign(start=start, end=end, summit_bp=summit, group=group).sort_values("place", kind="stable")
+    return united.drop_duplicates("group")[list(ranked.columns)].reset_index(drop=True)
+
+
+def in_windows(
+    peaks: pd.DataFrame, windows: Sequence[Interval], gene_ids: Sequence[str], keep: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Peaks cut to each window they reach into, one row per gene and peak, best first.
+
+    Parameters
+    ----------
+    peaks : DataFrame
+        chrom, start, end, score, summit_bp.
+    windows, gene_ids : sequences
+    keep : sequence of str
+        Further columns to carry over.
+
+    Returns
+    -------
+    DataFrame
+        chrom, start, end, gene_id, score, summit_bp, and those to keep.
     """
     parts = []
     by_chrom = {str(name): part for name, part in peaks.groupby("chrom", sort=False)}
@@ -58,16 +103,19 @@ def in_windows(peaks: pd.DataFrame, windows: Sequence[Interval], gene_ids: Seque
         part = by_chrom.get(window.chrom)
         if part is None:
             continue
-        hit = part[(part["start"] < window.end) & (part["end"] > window.start)]
+        hit = part[((part["start"] < window.end) & (part["end"] > window.start)).to_numpy()]
+        if hit.empty:
+            continue
         start = hit["start"].clip(lower=window.start)
         end = hit["end"].clip(upper=window.end)
         summit = (hit["start"] + hit["summit_bp"] - start).clip(lower=0)
         summit = np.minimum(summit, end - start - 1)
         parts.append(hit.assign(start=start, end=end, summit_bp=summit, gene_id=gene_id))
-    columns = ["chrom", "start", "end", "gene_id", "score", "summit_bp"]
+    columns = ["chrom", "start", "end", "gene_id", "score", "summit_bp", *keep]
     if not parts:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True)[columns].sort_values("score", ascending=False, ignore_index=True)
+        return peaks.iloc[:0].assign(gene_id=pd.Series(dtype=str))[columns]
+    cut = pd.concat(parts, ignore_index=True)[columns]
+    return cut.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
 def cover(intervals: pd.DataFrame, windows: Sequence[Interval], gene_ids: Sequence[str]) -> list[NDArray[np.bool_]]:
@@ -137,21 +185,25 @@ def compare(
         Pooled figures; and per gene: gene_id, elements_bp, peaks_bp, shared_bp, precision, recall, jaccard,
         median_distance_bp, enrichment, enrichment_p.
     """
-    if len(windows) == 0:
-        raise DataError("no windows to compare in", expected="at least one gene")
+    if len(windows) == 0 or len(set(gene_ids)) != len(gene_ids):
+        raise DataError(f"{len(windows)} windows to compare in", expected="at least one gene, each with one window")
+    if num_permutations < 1:
+        raise ConfigError(f"{num_permutations} permutations", expected="at least 1")
     rng = np.random.default_rng(seed)
-    element_covers, peak_covers = cover(elements, windows, gene_ids), cover(peaks, windows, gene_ids)
+    of_gene = [dict(list(table.groupby("gene_id", sort=False))) for table in (elements, peaks)]
     null = np.zeros((len(windows), num_permutations))
     rows = []
-    distances = _distances(elements, peaks)
-    for row, (own, reference) in enumerate(zip(element_covers, peak_covers)):
+    distances = _distances(elements[elements["gene_id"].isin(list(gene_ids))], peaks)
+    for row, (window, gene_id) in enumerate(zip(windows, gene_ids)):
+        parts = (found.get(gene_id, elements.iloc[:0]) for found in of_gene)
+        own, reference = (cover(part, [window], [gene_id])[0] for part in parts)
         shared = int((own & reference).sum())
         null[row] = _shifted_overlap(own, reference, rng.integers(0, len(own), num_permutations))
         figures = _figures(int(own.sum()), int(reference.sum()), shared)
         over = _enrichment(shared, null[row])
-        distance = distances.get(gene_ids[row], [])
+        distance = distances.get(gene_id, [])
         middle = float(np.median(distance)) if distance else np.nan
-        rows.append((gene_ids[row], *figures, middle, over[0], over[2]))
+        rows.append((gene_id, *figures, middle, over[0], over[2]))
     columns = ["gene_id", "elements_bp", "peaks_bp", "shared_bp", "precision", "recall", "jaccard"]
     table = pd.DataFrame(rows, columns=[*columns, "median_distance_bp", "enrichment", "enrichment_p"])
     sums = (int(table[c].sum()) for c in ("elements_bp", "peaks_bp", "shared_bp"))

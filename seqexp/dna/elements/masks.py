@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from seqexp.core.files import atomic_path
 from seqexp.dna.genome.interval import Interval
 
 _VERSION = 1
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,11 @@ class MaskSet:
         Bases per bin.
     chrom_sizes : mapping
         Length of each chromosome in bp; bins outside are never kept.
+
+    Raises
+    ------
+    DataError
+        Shapes do not agree, a value is not finite, a gene comes twice, or a chromosome has no length.
     """
 
     gene_ids: tuple[str, ...]
@@ -49,6 +57,13 @@ class MaskSet:
                 f"masks of shape {self.values.shape} for {len(self.windows)} windows of {sorted(widths)[:3]} bp",
                 expected=f"one row per window, bins of {self.bin_bp} bp",
             )
+        if not bool(np.isfinite(self.values).all()):
+            raise DataError("masks hold values that are not finite", expected="one number per bin")
+        if len(set(self.gene_ids)) != len(self.gene_ids):
+            raise DataError("a gene has two masks", expected="one window per gene")
+        unknown = sorted({window.chrom for window in self.windows} - set(self.chrom_sizes))
+        if unknown:
+            raise DataError(f"chromosome {unknown[0]!r} has no known length", expected="names of the FASTA")
 
     def forward(self) -> NDArray[np.float32]:
         """Masks (R, N) along the forward strand: rows of genes on the minus strand turned round."""
@@ -66,14 +81,17 @@ class MaskSet:
         starts = self.starts()
         return (starts >= 0) & (starts + self.bin_bp <= sizes[:, None])
 
-    def select(self, rows: NDArray[np.integer]) -> MaskSet:
+    def select(self, rows: Sequence[int] | NDArray[np.integer]) -> MaskSet:
         """The masks of some genes."""
-        names, windows = (tuple(of[int(row)] for row in rows) for of in (self.gene_ids, self.windows))
-        return MaskSet(names, windows, self.values[rows], self.bin_bp, self.chrom_sizes)  # type: ignore[arg-type]
+        picked = np.asarray(rows, dtype=np.int64)
+        gene_ids = tuple(self.gene_ids[row] for row in picked)
+        windows = tuple(self.windows[row] for row in picked)
+        return MaskSet(gene_ids, windows, self.values[picked], self.bin_bp, self.chrom_sizes)
 
     def merged(self) -> pd.DataFrame:
         """One genome-wide track: chrom, start, end, value; the maximum where windows overlap, runs joined."""
-        values, parts = self.forward(), []
+        values = self.forward()
+        parts: list[pd.DataFrame] = []
         for chrom in sorted({window.chrom for window in self.windows}):
             rows = sorted((w.start, i) for i, w in enumerate(self.windows) if w.chrom == chrom)
             block: list[int] = []
@@ -86,6 +104,7 @@ class MaskSet:
                     reach = max(reach, self.windows[row].end) if block else self.windows[row].end
                     block.append(row)
         columns = ["chrom", "start", "end", "value"]
+        parts = [part for part in parts if len(part)]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
     def _block(self, chrom: str, rows: list[int], values: NDArray[np.float32]) -> pd.DataFrame:
@@ -97,7 +116,9 @@ class MaskSet:
             place = slice(self.windows[row].start - start, self.windows[row].end - start)
             np.maximum(track[place], np.repeat(values[row], self.bin_bp), out=track[place])
         low, high = max(0, -start), min(end, self.chrom_sizes[chrom]) - start
-        track, start = track[low:high], start + low
+        track, start = track[low : max(low, high)], start + low
+        if not len(track):
+            return pd.DataFrame({"chrom": [], "start": [], "end": [], "value": []})
         edges = np.flatnonzero(np.diff(track)) + 1
         first = np.concatenate([[0], edges])
         last = np.concatenate([edges, [len(track)]])
@@ -105,18 +126,16 @@ class MaskSet:
 
     def save(self, path: str | Path) -> None:
         """Write as compressed npz, atomically."""
-        rows = [(w.chrom, w.start, w.end, w.strand) for w in self.windows]
-        chrom, start, end, strand = (np.array(column) for column in zip(*rows))
         sizes = {f"size:{name}": np.int64(size) for name, size in self.chrom_sizes.items()}
         with atomic_path(path) as temporary, open(temporary, "wb") as handle:
             np.savez_compressed(
                 handle,
                 version=np.int64(_VERSION),
-                gene_ids=np.array(self.gene_ids),
-                chrom=chrom,
-                start=start,
-                end=end,
-                strand=strand,
+                gene_ids=np.array(self.gene_ids, dtype=np.str_),
+                chrom=np.array([w.chrom for w in self.windows], dtype=np.str_),
+                start=np.array([w.start for w in self.windows], dtype=np.int64),
+                end=np.array([w.end for w in self.windows], dtype=np.int64),
+                strand=np.array([w.strand for w in self.windows], dtype=np.str_),
                 values=self.values.astype(np.float32),
                 bin_bp=np.int64(self.bin_bp),
                 **sizes,
@@ -142,5 +161,5 @@ class MaskSet:
                 raise DataError(f"masks of version {int(held['version'])}", where=path, expected=f"version {_VERSION}")
             sizes = {k.removeprefix("size:"): int(v) for k, v in held.items() if k.startswith("size:")}
             return cls(tuple(map(str, held["gene_ids"])), windows, held["values"], int(held["bin_bp"]), sizes)
-        except (OSError, ValueError, KeyError) as error:
+        except _UNREADABLE as error:
             raise DataError(f"not readable as masks: {error}", where=path, expected="masks.npz of a run") from error

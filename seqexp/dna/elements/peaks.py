@@ -8,18 +8,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError, DataError, MissingExtraError
 from seqexp.core.files import atomic_path
+from seqexp.dna.elements.signal_track import Extent, choose_cutoff, highest_value, read_track
 from seqexp.dna.genome.regions import read_bed
-from seqexp.dna.genome.tracks import open_bigwig
 
 FORMATS = ("AUTO", "BAM", "SAM", "BED", "BEDPE", "BAMPE")
+RankBy = Literal["auto", "p_value", "signal_value", "score"]
+_COLUMNS = ["chrom", "start", "end", "score", "summit_bp"]
 
 
 def find_macs3() -> str:
@@ -37,26 +40,6 @@ def find_macs3() -> str:
     return program
 
 
-def _run(arguments: list[str], made: Path) -> None:
-    """Run MACS3 and prove that it wrote its file; its own last words are the error otherwise."""
-    done = subprocess.run([find_macs3(), *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not made.is_file():
-        words = [line for line in (done.stderr + done.stdout).strip().splitlines() if line.strip()]
-        raise DataError(
-            f"macs3 {arguments[0]} failed: {words[-1] if words else 'no message'}",
-            where=" ".join(["macs3", *arguments]),
-            expected="exit status 0 and a narrowPeak file",
-        )
-
-
-def _deliver(made: Path, output: Path, mode: str) -> pd.DataFrame:
-    """Copy the peaks of MACS3 under a header line that says how they were called."""
-    rows = [line for line in made.read_text().splitlines() if line and not line.startswith(("track", "#"))]
-    with atomic_path(output) as temporary:
-        temporary.write_text("\n".join([f"# {mode}", *rows]) + "\n", encoding="utf-8")
-    return read_peaks(output)
-
-
 def call_on_alignments(
     alignments: Path,
     output: Path,
@@ -64,6 +47,9 @@ def call_on_alignments(
     file_format: str = "AUTO",
     q_value: float = 0.05,
     control: Path | None = None,
+    use_model: bool = False,
+    shift_bp: int = 0,
+    extend_bp: int = 200,
 ) -> pd.DataFrame:
     """Statistical peaks: ``macs3 callpeak`` on reads or fragments.
 
@@ -72,34 +58,50 @@ def call_on_alignments(
     alignments : Path
         BAM, SAM, BED or BEDPE, plain or gzip.
     output : Path
-        narrowPeak to write.
+        narrowPeak to write; its first line says how it was made.
     genome_bp : int
         Mappable genome in bp (``-g``).
     file_format : str
-        One of :data:`FORMATS`.
+        One of :data:`FORMATS`; paired ends (BEDPE, BAMPE) must be named.
     q_value : float
         False discovery rate.
     control : Path, optional
         Control reads.
+    use_model : bool
+        Let MACS3 estimate the fragment length from the strands (ChIP-seq of single ends). Otherwise single reads are
+        moved by ``shift_bp`` and extended to ``extend_bp``, right for DNase and ATAC cut sites (-75 and 150, say).
 
     Returns
     -------
     DataFrame
         See :func:`read_peaks`.
+
+    Raises
+    ------
+    MissingExtraError
+        MACS3 is not installed.
+    DataError
+        A file is missing, or MACS3 failed; its last words are told.
     """
+    program = find_macs3()
     if file_format not in FORMATS:
         raise ConfigError(f"format {file_format!r}", expected="one of: " + ", ".join(FORMATS))
-    if not alignments.is_file():
-        raise DataError("no such file", where=alignments, expected="alignments as " + ", ".join(FORMATS[1:]))
+    for path in [alignments, *([control] if control else [])]:
+        if not path.is_file():
+            raise DataError("no such file", where=path, expected="alignments as " + ", ".join(FORMATS[1:]))
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["callpeak", "-t", str(alignments), "-f", file_format, "-g", str(genome_bp)]
         arguments += ["-q", str(q_value), "-n", "peaks", "--outdir", folder]
         arguments += ["-c", str(control)] if control else []
-        if file_format in ("AUTO", "BED"):
-            arguments += ["--nomodel", "--extsize", "200"]  # cut sites have no strand shift to model
+        reads = ""
+        if not use_model and file_format not in ("BEDPE", "BAMPE"):
+            arguments += ["--nomodel", "--shift", str(shift_bp), "--extsize", str(extend_bp)]
+            reads = f" shift={shift_bp} extsize={extend_bp}"
         made = Path(folder, "peaks_peaks.narrowPeak")
-        _run(arguments, made)
-        return _deliver(made, output, f"mode=statistical macs3 callpeak format={file_format} q={q_value}")
+        _run(program, arguments, made)
+        rows = _rows(made)
+    head = f"mode=statistical macs3 callpeak file={alignments.name} format={file_format} q={q_value:g}"
+    return _deliver(rows, output, f"{head} gsize={genome_bp}{reads}{f' control={control.name}' if control else ''}")
 
 
 def call_on_track(
@@ -109,7 +111,7 @@ def call_on_track(
     target_bp: int | None = None,
     min_length_bp: int = 100,
     max_gap_bp: int = 30,
-    extent: Mapping[str, list[tuple[int, int]]] | None = None,
+    extent: Extent | None = None,
 ) -> pd.DataFrame:
     """Threshold peaks: ``macs3 bdgpeakcall`` on a bigWig or bedGraph.
 
@@ -118,12 +120,12 @@ def call_on_track(
     track : Path
         bigWig (by its suffix .bw or .bigwig) or bedGraph.
     output : Path
-        narrowPeak to write.
+        narrowPeak to write; its first line holds mode and cutoff.
     cutoff : float, optional
         Signal a peak must reach.
     target_bp : int, optional
-        Instead of a cutoff: choose, from the values that occur in the track, the lowest one above which no more than
-        this many base pairs lie.
+        Instead of a cutoff: the highest one whose peaks hold at least this many base pairs, found by a scan over the
+        values that occur in the track.
     min_length_bp, max_gap_bp : int
         ``-l`` and ``-g`` of MACS3.
     extent : mapping, optional
@@ -132,68 +134,126 @@ def call_on_track(
     Returns
     -------
     DataFrame
-        See :func:`read_peaks`.
+        See :func:`read_peaks`. MACS3 writes the summit's value as whole tenths, too coarse to rank peaks by, and
+        leaves signalValue at 0; the file written here holds the largest value of the track as signalValue.
+
+    Raises
+    ------
+    MissingExtraError
+        MACS3 is not installed.
+    ConfigError
+        Neither or both of cutoff and target.
+    DataError
+        The track cannot be read or is empty, or MACS3 failed.
     """
+    program = find_macs3()
     if (cutoff is None) == (target_bp is None):
         raise ConfigError("give either a cutoff or a target in bp", expected="one of the two")
     signal = read_track(track, extent)
-    chosen = choose_cutoff(signal, int(target_bp or 0)) if cutoff is None else cutoff
+    chosen = cutoff
+    if chosen is None:
+        chosen = choose_cutoff(signal, int(target_bp or 0), min_length_bp, max_gap_bp)
     with tempfile.TemporaryDirectory() as folder:
         bedgraph, made = Path(folder, "track.bedGraph"), Path(folder, "peaks.narrowPeak")
-        signal.to_csv(bedgraph, sep="\t", header=False, index=False)
-        arguments = ["bdgpeakcall", "-i", str(bedgraph), "-c", f"{chosen:.6g}", "-l", str(min_length_bp)]
-        arguments += ["-g", str(max_gap_bp), "--outdir", folder, "-o", made.name]
-        _run(arguments, made)
-        how = "given" if cutoff is not None else f"chosen for {target_bp} bp"
-        mode = f"mode=threshold macs3 bdgpeakcall track={track.name} cutoff={chosen:.6g} ({how})"
-        return _deliver(made, output, f"{mode} min_length={min_length_bp} max_gap={max_gap_bp}")
+        signal.to_csv(bedgraph, sep="\t", header=False, index=False, float_format="%.9g")
+        arguments = ["bdgpeakcall", "-i", str(bedgraph), "-c", f"{chosen:.9g}", "-l", str(min_length_bp)]
+        arguments += ["-g", str(max_gap_bp), "--no-trackline", "--outdir", folder, "-o", made.name]
+        _run(program, arguments, made)
+        rows = _rows(made)
+    rows = _with_signal(rows, signal)
+    how = "given" if cutoff is not None else f"chosen for {target_bp} bp"
+    mode = f"mode=threshold macs3 bdgpeakcall track={track.name} cutoff={chosen:.9g} ({how})"
+    return _deliver(rows, output, f"{mode} min_length={min_length_bp} max_gap={max_gap_bp}")
 
 
-def read_track(track: Path, extent: Mapping[str, list[tuple[int, int]]] | None = None) -> pd.DataFrame:
-    """Intervals of a bigWig or bedGraph: chrom, start, end, value; missing values left out."""
-    if track.suffix.lower() not in (".bw", ".bigwig"):
-        frame = read_bed(track).rename(columns={"name": "value"})
-        if "value" not in frame:
-            raise DataError("found 3 columns", where=track, expected="a bedGraph: chrom, start, end, value")
-        return frame[["chrom", "start", "end", "value"]].astype({"value": float})
-    parts = []
-    handle = open_bigwig(track)
-    try:
-        for chrom, size in handle.chroms().items():
-            spans = [(0, size)] if extent is None else extent.get(chrom, [])
-            for start, end in spans:
-                found = handle.intervals(chrom, max(0, start), min(end, size)) or ()
-                rows = [(chrom, max(first, start), min(last, end), value) for first, last, value in found]
-                parts.append(pd.DataFrame(rows, columns=["chrom", "start", "end", "value"]))
-    finally:
-        handle.close()
-    if not parts or not sum(map(len, parts)):
-        raise DataError("no signal in the track", where=track, expected="values on the chromosomes looked at")
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
-
-
-def choose_cutoff(signal: pd.DataFrame, target_bp: int) -> float:
-    """Lowest value of a track that at most ``target_bp`` base pairs reach; the highest where even those are more."""
-    widths = (signal["end"] - signal["start"]).groupby(signal["value"]).sum().sort_index(ascending=False)
-    covered = widths.cumsum()
-    fitting = covered[(covered <= target_bp) & (covered.index > 0)]
-    return float(fitting.index[-1] if len(fitting) else covered.index[0])
-
-
-def read_peaks(path: str | Path) -> pd.DataFrame:
+def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
     """Peaks of a narrowPeak or BED file, best first.
+
+    Parameters
+    ----------
+    path : path
+    rank_by : {"auto", "p_value", "signal_value", "score"}
+        Column that becomes the score; ``auto`` takes the first of these that is anywhere above 0.
 
     Returns
     -------
     DataFrame
-        chrom, start, end, score (signal value of a narrowPeak, score of a BED, 1 without either) and summit_bp
-        (offset from start; the middle where the file has none).
+        chrom, start, end, score (1 in a file without any) and summit_bp (offset from start; the middle where the
+        file has none); sorted best first. Peaks that overlap, as several summits of one peak do, are united and take
+        score and summit of the best one, so that no base counts twice.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or does not have the column asked for.
     """
     frame = read_bed(path)
     width = (frame["end"] - frame["start"]).to_numpy()
-    score = next((frame[c].astype(float) for c in ("signal_value", "score") if c in frame), pd.Series(1.0, frame.index))
     summit = frame["summit_bp"].to_numpy() if "summit_bp" in frame else np.full(len(frame), -1)
     peaks = frame[["chrom", "start", "end"]].assign(
-        score=score.to_numpy(), summit_bp=np.where((summit >= 0) & (summit < width), summit, width // 2).astype(int)
+        score=_rank(frame, rank_by, path),
+        summit_bp=np.where((summit >= 0) & (summit < width), summit, width // 2).astype(np.int64),
     )
-    return peaks.sort_values(["score", "chrom", "start"], ascending=[False, True, True], ignore_index=True)
+    return unite(peaks).sort_values(["score", "chrom", "start"], ascending=[False, True, True], ignore_index=True)
+
+
+def unite(peaks: pd.DataFrame) -> pd.DataFrame:
+    """Overlapping intervals as one, with score and summit of the best; columns chrom, start, end, score, summit_bp."""
+    ordered = peaks[_COLUMNS].sort_values(["chrom", "start", "end"], ignore_index=True)
+    reach = ordered.groupby("chrom", observed=True)["end"].cummax()
+    before = reach.groupby(ordered["chrom"], observed=True).shift(fill_value=-1)
+    group = (ordered["start"] >= before).cumsum().to_numpy()
+    # A group starts anew on every chromosome because nothing lies before its first interval.
+    best = ordered.loc[ordered.groupby(group)["score"].idxmax()] if len(ordered) else ordered
+    start = ordered.groupby(group)["start"].min().to_numpy()
+    end = ordered.groupby(group)["end"].max().to_numpy()
+    summit = (best["start"] + best["summit_bp"]).to_numpy() - start
+    return best.assign(start=start, end=end, summit_bp=summit.astype(np.int64)).reset_index(drop=True)
+
+
+def _rank(frame: pd.DataFrame, rank_by: RankBy, path: str | Path) -> NDArray[np.float64]:
+    known = [name for name in ("p_value", "signal_value", "score") if name in frame]
+    if rank_by != "auto":
+        if rank_by not in known:
+            raise DataError(f"no column {rank_by!r}", where=path, expected=", ".join(known) or "a narrowPeak")
+        return frame[rank_by].to_numpy(np.float64)
+    filled = [name for name in known if (frame[name] > 0).any()]
+    return frame[filled[0]].fillna(0.0).to_numpy(np.float64) if filled else np.ones(len(frame))
+
+
+def _run(program: str, arguments: list[str], made: Path) -> None:
+    """Run MACS3 and prove that it wrote its file; its own last words are the error otherwise."""
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not made.is_file():
+        words = [line for line in (done.stderr + done.stdout).strip().splitlines() if line.strip()]
+        raise DataError(
+            f"macs3 {arguments[0]} failed: {words[-1] if words else 'no message'}",
+            where=" ".join(["macs3", *arguments]),
+            expected="exit status 0 and a narrowPeak file",
+        )
+
+
+def _rows(made: Path) -> list[list[str]]:
+    """Fields of the lines of a narrowPeak by MACS3, names without the folder they were made in."""
+    lines = [line for line in made.read_text(encoding="utf-8").splitlines() if line]
+    rows = [line.split("\t") for line in lines if not line.startswith(("track", "#"))]
+    return [[*row[:3], f"macs3_peak_{number}", *row[4:]] for number, row in enumerate(rows, 1)]
+
+
+def _with_signal(rows: list[list[str]], signal: pd.DataFrame) -> list[list[str]]:
+    """Rows with the largest value of the track as signalValue and, over the largest of all, as score."""
+    if not rows:
+        return rows
+    table = pd.DataFrame({"chrom": [r[0] for r in rows], "start": [int(r[1]) for r in rows]})
+    top = highest_value(signal, table.assign(end=[int(r[2]) for r in rows]))
+    score = np.rint(1000 * top / top.max()).astype(int)
+    return [[*r[:4], str(s), r[5], f"{v:.6g}", "-1", "-1", r[9]] for r, s, v in zip(rows, score, top)]
+
+
+def _deliver(rows: list[list[str]], output: Path, mode: str) -> pd.DataFrame:
+    """Write the peaks under a header line that says how they were called, scores at most 1000, and read them."""
+    rows = [[*row[:4], str(min(int(row[4]), 1000)), *row[5:]] for row in rows]
+    rows.sort(key=lambda row: (row[0], int(row[1])))
+    with atomic_path(output) as temporary:
+        temporary.write_text("\n".join([f"# {mode}", *("\t".join(row) for row in rows)]) + "\n", encoding="utf-8")
+    return read_peaks(output)

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from seqexp.core.errors import DataError
 from seqexp.objectives.bootstrap import bootstrap_interval
 from seqexp.objectives.metrics import pearson
 
@@ -49,6 +50,11 @@ def fixed_mask_scores(
     DataFrame
         mask, kept (mean share of the window), pearson, low, high, mse; one row per mask.
 
+    Raises
+    ------
+    DataError
+        There are no batches.
+
     Notes
     -----
     Source: Su et al. 2025, Table 2, whose MACS3 row lacked the forced promoter that the other rows had; here every
@@ -57,16 +63,20 @@ def fixed_mask_scores(
     predictions: dict[str, list[np.ndarray]] = {name: [] for name in masks}
     kept: dict[str, list[np.ndarray]] = {name: [] for name in masks}
     targets = []
+    was_training = network.training
     network.eval()
     with torch.inference_mode():
         for batch in batches:
             rows = batch.index.tolist()
-            targets.append(transform.restore(batch.target.float()).numpy()[:, 0])
+            targets.append(transform.restore(batch.target.float()).cpu().numpy()[:, 0])
             for name, by_row in masks.items():
                 mask = np.stack([by_row[row] for row in rows]).astype(np.float32)
-                output = network(batch, mask=torch.from_numpy(mask))
-                predictions[name].append(transform.restore(output.prediction.float()).numpy()[:, 0])
+                output = network(batch, mask=torch.from_numpy(mask).to(batch.target.device))
+                predictions[name].append(transform.restore(output.prediction.float()).cpu().numpy()[:, 0])
                 kept[name].append(mask.mean(axis=1))
+    network.train(was_training)
+    if not targets:
+        raise DataError("no genes to score under fixed masks", expected="at least one batch")
     target = np.concatenate(targets)
     rows_out = []
     for name in masks:

@@ -49,12 +49,15 @@ def signal_rule(signals: NDArray[np.floating], high: NDArray[np.floating]) -> ND
     Returns
     -------
     float32 array (R, N)
+        Zero throughout without tracks.
 
     Notes
     -----
     Source: the rule that the released hard selector comes close to (weighted signals over thresholds), with equal
     weights and with thresholds taken from the training split.
     """
+    if signals.shape[-1] == 0:
+        return np.zeros(signals.shape[:-1], dtype=np.float32)
     return (np.nan_to_num(signals) / np.maximum(high, 1e-6)).mean(axis=-1).astype(np.float32)
 
 

@@ -1,0 +1,79 @@
+"""The files that a set of masks becomes: elements and mask track of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import require_writable
+from seqexp.dna.elements.calling import merge_elements
+from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.writers import write_bed, write_bedgraph, write_bigwig, write_narrowpeak
+from seqexp.dna.genome.tables import read_table, require_column
+
+SPLITS = ("train", "val", "test", "all")
+
+
+def load_masks(path: str | Path, split: str = "all") -> MaskSet:
+    """Masks of a run folder, or of a ``masks.npz``.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that holds masks.npz, or the file itself.
+    split : str
+        One of :data:`SPLITS`: only its genes, by the ``predictions.tsv`` beside the masks.
+
+    Raises
+    ------
+    ConfigError
+        Unknown split.
+    DataError
+        A file is missing or damaged, or no gene with a mask is in the split.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"split {split!r}", expected="one of: " + ", ".join(SPLITS))
+    path = Path(path)
+    file = path / "masks.npz" if path.is_dir() else path
+    if not file.is_file():
+        fix = f"seqexp report --run-dir {path}" if path.is_dir() else "check the path"
+        raise DataError("no masks", where=file, expected="masks.npz of a finished run with a selector", fix=fix)
+    masks = MaskSet.load(file)
+    if split == "all":
+        return masks
+    table = read_table(file.with_name("predictions.tsv"))
+    for column in ("gene_id", "split"):
+        require_column(table, column, file.with_name("predictions.tsv"), column)
+    wanted = set(table.loc[table["split"] == split, "gene_id"].astype(str))
+    rows = [row for row, gene_id in enumerate(masks.gene_ids) if gene_id in wanted]
+    if not rows:
+        raise DataError(f"no gene with a mask is in the split {split!r}", where=file)
+    return masks.select(rows)
+
+
+def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Path) -> tuple[list[Path], int]:
+    """Write elements.bed and elements.narrowPeak (united over genes), elements_per_gene.bed, mask.bedGraph, mask.bw.
+
+    Parameters
+    ----------
+    masks : MaskSet
+    elements : DataFrame
+        Elements of :func:`seqexp.dna.elements.calling.call_elements`.
+    folder : Path
+
+    Returns
+    -------
+    list of Path, int
+        The files, and how many elements were cut at chromosome ends.
+    """
+    folder, sizes = require_writable(folder), masks.chrom_sizes
+    united, track = merge_elements(elements), masks.merged()
+    num_clipped = write_bed(united, folder / "elements.bed", sizes)
+    write_narrowpeak(united, folder / "elements.narrowPeak", sizes)
+    write_bed(elements, folder / "elements_per_gene.bed", sizes)
+    write_bedgraph(track, folder / "mask.bedGraph", sizes)
+    write_bigwig(track, folder / "mask.bw", sizes)
+    names = ("elements.bed", "elements.narrowPeak", "elements_per_gene.bed", "mask.bedGraph", "mask.bw")
+    return [folder / name for name in names], num_clipped

@@ -1,0 +1,162 @@
+"""A whole signal track in memory, and the cutoff at which its peaks hold a wanted number of base pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import union_categoricals
+
+from seqexp.core.errors import DataError
+from seqexp.dna.genome.regions import read_bed
+from seqexp.dna.genome.tracks import open_bigwig
+
+Extent = Mapping[str, list[tuple[int, int]]]
+_BLOCK_BP = 5_000_000
+
+
+def read_track(track: Path, extent: Extent | None = None) -> pd.DataFrame:
+    """Intervals of a bigWig (suffix .bw or .bigwig) or bedGraph.
+
+    Parameters
+    ----------
+    track : Path
+    extent : mapping, optional
+        Stretches to look at, per chromosome; everything by default. They may overlap.
+
+    Returns
+    -------
+    DataFrame
+        chrom (categorical), start, end, value (float32); sorted, disjoint; bases without a value are left out.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, is no bedGraph, holds overlapping intervals, or has no value in the extent.
+    """
+    is_bigwig = track.suffix.lower() in (".bw", ".bigwig")
+    parts = list(_bigwig_parts(track, extent)) if is_bigwig else [_bedgraph(track, extent)]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        raise DataError("no signal in the track", where=track, expected="values on the chromosomes looked at")
+    chrom = union_categoricals([part["chrom"].astype("category") for part in parts], sort_categories=True)
+    signal = pd.concat(parts, ignore_index=True).assign(chrom=chrom)
+    signal = signal.sort_values(["chrom", "start"], kind="stable", ignore_index=True)
+    codes = signal["chrom"].cat.codes.to_numpy()
+    is_wrong = (codes[1:] == codes[:-1]) & (signal["start"].to_numpy()[1:] < signal["end"].to_numpy()[:-1])
+    if is_wrong.any():
+        bad = signal.iloc[int(np.argmax(is_wrong)) + 1]
+        raise DataError("intervals overlap", where=f"{track}: {bad['chrom']}:{bad['start']}", expected="a signal track")
+    return signal
+
+
+def choose_cutoff(signal: pd.DataFrame, target_bp: int, min_length_bp: int = 0, max_gap_bp: int = 0) -> float:
+    """Highest cutoff whose peaks hold at least ``target_bp`` base pairs.
+
+    Every value that occurs in the track is a candidate, whatever its range, and peaks are counted as bdgpeakcall
+    counts them: stretches of at least the cutoff, joined over short gaps, short ones dropped. Their total grows as
+    the cutoff falls, so bisection finds it.
+
+    Returns
+    -------
+    float
+        Halfway between the value that is needed and the next lower one, so that no rounding can lose it; where the
+        whole track is not enough, below its lowest positive value.
+    """
+    values = signal["value"].to_numpy(np.float64)
+    levels = np.unique(values[values > 0])[::-1]
+    if not len(levels):
+        raise DataError("the track is nowhere above 0", expected="a signal to call peaks on")
+    low, high = 0, len(levels) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if peaks_bp(signal, float(levels[middle]), min_length_bp, max_gap_bp) >= target_bp:
+            high = middle
+        else:
+            low = middle + 1
+    below = levels[low + 1] if low + 1 < len(levels) else 0.0
+    return float((levels[low] + below) / 2)
+
+
+def peaks_bp(signal: pd.DataFrame, cutoff: float, min_length_bp: int, max_gap_bp: int) -> int:
+    """Base pairs in stretches of at least the cutoff, joined over gaps and without the short ones."""
+    is_high = signal["value"].to_numpy() >= cutoff
+    start, end = signal["start"].to_numpy()[is_high], signal["end"].to_numpy()[is_high]
+    if not len(start):
+        return 0
+    chrom = signal["chrom"].cat.codes.to_numpy()[is_high]
+    is_first = np.concatenate([[True], (chrom[1:] != chrom[:-1]) | (start[1:] - end[:-1] > max_gap_bp)])
+    lengths = end[np.concatenate([is_first[1:], [True]])] - start[is_first]
+    return int(lengths[lengths >= min_length_bp].sum())
+
+
+def highest_value(signal: pd.DataFrame, peaks: pd.DataFrame) -> NDArray[np.float64]:
+    """Largest value of the track within each interval (n,); 0 where it has none."""
+    result = np.zeros(len(peaks))
+    rows_of = signal.groupby("chrom", observed=True).indices
+    start, end = peaks["start"].to_numpy(), peaks["end"].to_numpy()
+    for chrom, rows in peaks.groupby("chrom").indices.items():
+        own = signal.iloc[rows_of.get(chrom, np.zeros(0, np.int64))]
+        values = np.append(own["value"].to_numpy(np.float64), 0.0)
+        first = np.searchsorted(own["end"].to_numpy(), start[rows], side="right")
+        last = np.searchsorted(own["start"].to_numpy(), end[rows], side="left")
+        # reduceat takes pairs of edges; every second result is the stretch between two peaks.
+        edges = np.stack([first, np.maximum(last, first + 1)], axis=1).ravel()
+        largest = np.maximum.reduceat(values, np.minimum(edges, len(values) - 1))[::2]
+        result[rows] = np.where(last > first, largest, 0.0)
+    return result
+
+
+def _bigwig_parts(track: Path, extent: Extent | None) -> Iterator[pd.DataFrame]:
+    """Intervals block by block: a whole chromosome as Python tuples would not fit into memory."""
+    handle = open_bigwig(track)
+    try:
+        for chrom, size in handle.chroms().items():
+            for start, end in _joined([(0, size)] if extent is None else extent.get(chrom, []), size):
+                for low in range(start, end, _BLOCK_BP):
+                    high = min(low + _BLOCK_BP, end)
+                    yield _frame(chrom, np.array(handle.intervals(chrom, low, high) or np.zeros((0, 3))), low, high)
+    except RuntimeError as error:
+        raise DataError(f"the track cannot be read: {error}", where=track, expected="a complete bigWig") from error
+    finally:
+        handle.close()
+
+
+def _frame(chrom: str, found: NDArray[np.float64], low: int, high: int) -> pd.DataFrame:
+    found = found[~np.isnan(found[:, 2])]
+    start, end = np.maximum(found[:, 0], low).astype(np.int64), np.minimum(found[:, 1], high).astype(np.int64)
+    names = pd.Categorical.from_codes(np.zeros(len(found), np.int8), [chrom])
+    return pd.DataFrame({"chrom": names, "start": start, "end": end, "value": found[:, 2].astype(np.float32)})
+
+
+def _bedgraph(track: Path, extent: Extent | None) -> pd.DataFrame:
+    frame = read_bed(track)
+    if "name" not in frame:
+        raise DataError("found 3 columns", where=track, expected="a bedGraph: chrom, start, end, value")
+    value = pd.to_numeric(frame["name"], errors="coerce").to_numpy(np.float32)
+    if np.isnan(value).any():
+        row = int(np.argmax(np.isnan(value)))
+        raise DataError(f"{frame['name'].iloc[row]!r} is no value", where=f"{track}, data row {row + 1}")
+    signal = frame[["chrom", "start", "end"]].assign(value=value)
+    if extent is not None:
+        spans = [(c, *s) for c, of in extent.items() for s in _joined(of, int(np.iinfo(np.int64).max))]
+        parts = []
+        for chrom, low, high in spans:
+            hit = signal[(signal["chrom"] == chrom) & (signal["end"] > low) & (signal["start"] < high)]
+            parts.append(hit.assign(start=hit["start"].clip(lower=low), end=hit["end"].clip(upper=high)))
+        signal = pd.concat(parts, ignore_index=True) if parts else signal.iloc[:0]
+    return signal
+
+
+def _joined(spans: list[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """Sorted, disjoint, within the chromosome."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted((max(0, s), min(e, size)) for s, e in spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        elif end > start:
+            joined.append((start, end))
+    return joined
