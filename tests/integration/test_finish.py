@@ -1,0 +1,101 @@
+"""A trained run becomes a finished folder: every file there, readable, and consistent with the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pytest
+
+from seqexp.cli.main import main
+from seqexp.core.errors import MissingExtraError
+from seqexp.core.yaml import dump_yaml
+from seqexp.dna.genome.regions import read_bed
+from seqexp.report import elements as element_steps
+from seqexp.report.finish import FinishSettings, finish_run
+from seqexp.training.fit import run_fit
+
+FILES = ("metrics.json", "predictions.tsv", "elements.bed", "elements.narrowPeak", "mask.bedGraph", "mask.bw")
+FILES += ("masks.npz", "report.html", "compare.tsv", "peaks_macs3.narrowPeak", "config.yaml", "run_record.json")
+
+
+@pytest.fixture(scope="module")
+def finished(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finish")
+    data = {"dataset": str(shared_tiny_dataset), "upstream_bp": 1024, "downstream_bp": 1024, "signal_bin_bp": 32}
+    config = {
+        "model": {"network": {"class_path": "tiny_selector.TinySelector"}, "lr": 0.05},
+        "data": {"class_path": "seqexp.dna.loaders.data.SequenceData", "init_args": data},
+        "trainer": {"accelerator": "cpu", "max_epochs": 2},
+        "run": {"progress": "none"},
+    }
+    dump_yaml(config, folder / "c.yaml")
+    run_fit(folder / "run", [str(folder / "c.yaml")])
+    finish_run(folder / "run")
+    return folder / "run"
+
+
+def test_every_file_is_there_and_nothing_half_written(finished):
+    assert [name for name in FILES if not (finished / name).is_file()] == []
+    assert not list(finished.rglob("*.part.*"))
+
+
+def test_metrics_are_flat_and_hold_the_promised_keys(finished):
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert all(value is None or isinstance(value, int | float) for value in metrics.values())
+    for key in ("test_pearson", "test_pearson_low", "test_spearman", "test_mse", "baseline_mean_pearson"):
+        assert key in metrics
+    for key in ("baseline_kmer_signal_ridge_pearson", "elements_auprc", "signal_auprc", "macs3_auprc", "jaccard_macs3"):
+        assert key in metrics
+    assert metrics["baseline_mean_pearson"] is None  # a constant has no correlation
+    assert metrics["num_test"] == 10
+
+
+def test_elements_keep_the_budget_and_the_mask_track_holds_them(finished):
+    elements = read_bed(finished / "elements.bed")
+    kept = int((elements["end"] - elements["start"]).sum())
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert 0 <= metrics["budget_bp"] - kept < 32
+    with pyBigWig.open(str(finished / "mask.bw")) as track:
+        lowest = [track.stats(r.chrom, r.start, r.end, type="max", exact=True)[0] for r in elements.itertuples()]
+    assert min(lowest) > 0
+
+
+def test_predictions_are_one_row_per_gene(finished):
+    table = pd.read_csv(finished / "predictions.tsv", sep="\t")
+    assert table["gene_id"].is_unique
+    assert set(table["split"]) == {"train", "val", "test"}
+    metrics = json.loads((finished / "metrics.json").read_text())
+    test = table[table["split"] == "test"]
+    assert np.corrcoef(test["prediction"], test["target"])[0, 1] == pytest.approx(metrics["test_pearson"], abs=1e-6)
+
+
+def test_report_shows_model_baselines_and_truth(finished):
+    text = (finished / "report.html").read_text()
+    for words in ("this model", "5-mer + signal ridge", "Elements against the planted truth", "Fixed masks", "MACS3"):
+        assert words in text
+
+
+def test_report_again_beside_a_control(finished, tmp_path, capsys):
+    control = tmp_path / "control"
+    control.mkdir()
+    (control / "predictions.tsv").write_bytes((finished / "predictions.tsv").read_bytes())
+    assert main(["report", "--run-dir", str(finished), "--beside", str(control), "--genes", "gene3"]) in (0, 2)
+    assert main(["report", "--run-dir", str(finished), "--beside", str(control)]) == 0
+    assert "control: control" in (finished / "report.html").read_text()
+    assert main(["report", "--run-dir", str(finished), "--beside", str(tmp_path)]) == 2
+    assert "no predictions" in capsys.readouterr().err
+
+
+def test_without_macs3_the_rest_is_finished_and_says_how_to_get_it(finished, monkeypatch):
+    def missing(*_: object) -> None:
+        raise MissingExtraError("MACS3", "macs3")
+
+    monkeypatch.setattr(element_steps, "get_peaks", missing)
+    metrics = finish_run(finished, FinishSettings())
+    assert "macs3_auprc" not in metrics
+    assert "elements_auprc" in metrics
+    assert "pip install &#39;seqexp[macs3]&#39;" in (finished / "report.html").read_text()
