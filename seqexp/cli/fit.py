@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 _SETTINGS = (
@@ -35,11 +36,18 @@ def fit(argv: list[str]) -> int:
         parser.error("--resume needs --run-dir")
     run_dir = arguments.run_dir or Path("runs", Path((arguments.config or ["run"])[-1]).stem)
 
+    if arguments.help_settings:
+        from seqexp.training.config import RunConfig
+
+        RunConfig(["--help"])  # prints and exits
+
     from seqexp.training.fit import run_fit
 
-    if arguments.help_settings:
-        overrides = ["--help"]
-    trainer = run_fit(run_dir, arguments.config, overrides, arguments.overwrite, arguments.resume)
+    try:
+        trainer = run_fit(run_dir, arguments.config, overrides, arguments.overwrite, arguments.resume)
+    except KeyboardInterrupt:
+        print(f"stopped; continue with: seqexp fit --run-dir {run_dir} --resume", file=sys.stderr)
+        raise
     if trainer.fast_dev_run or trainer.global_rank != 0:  # type: ignore[attr-defined]
         return 0
     print(f"trained {trainer.current_epoch} epochs, {trainer.global_step} steps: {run_dir}")

@@ -126,24 +126,29 @@ class RewindLog(Callback):
 
 
 class PlainProgress(Callback):
-    """One line per epoch, for logs and pipes."""
+    """One line per epoch, for logs and pipes; printed when the next begins, because only then all metrics are in."""
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
+        self._started: float | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
+        """Tell of the epoch before and start the clock."""
+        self._print(trainer, trainer.current_epoch)
         self._started = time.monotonic()
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell of the last epoch."""
+        self._print(trainer, trainer.current_epoch)
+
     @rank_zero_only
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the line."""
-        shown = ("train_loss", "val_loss", "val_pearson", "val_mse")
-        values = [
-            f"{name} {float(trainer.callback_metrics[name]):.4f}" for name in shown if name in trainer.callback_metrics
-        ]
-        seconds = time.monotonic() - self._started
-        print(f"epoch {trainer.current_epoch + 1:>3}  {'  '.join(values)}  ({seconds:.1f} s)", flush=True)
+    def _print(self, trainer: pl.Trainer, number: int) -> None:
+        if self._started is None:
+            return
+        metrics = trainer.callback_metrics
+        shown = [name for name in ("train_loss", "val_loss", "val_pearson", "val_mse") if name in metrics]
+        values = "  ".join(f"{name} {float(metrics[name]):.4f}" for name in shown)
+        print(f"epoch {number:>3}  {values}  ({time.monotonic() - self._started:.1f} s)", flush=True)
+        self._started = None
 
 
 def progress_callback(choice: str) -> Callback | None:

@@ -82,7 +82,7 @@ class RunConfig(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=None,
             seed_everything_default=0,
-            parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+            parser_kwargs={"prog": "seqexp fit", "exit_on_error": False, "allow_abbrev": False},
             args=arguments,
             run=False,
             auto_configure_optimizers=False,

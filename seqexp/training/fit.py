@@ -51,8 +51,7 @@ def run_fit(
         See :func:`seqexp.training.folder.check_folder` and :class:`seqexp.training.config.RunConfig`.
     """
     folder = Path(run_dir)
-    # Processes that Lightning starts beside the first one find the folder already opened by it.
-    previous = check_folder(folder, overwrite, resume) if is_first_process() or resume else None
+    previous = check_folder(folder, overwrite, resume) if resume else None
     stack = [folder / CONFIG] if resume and not configs else config_stack(list(configs))
     settings = RunConfig([*(f"--config={path}" for path in stack), *overrides])
     quiet_lightning()
@@ -60,7 +59,8 @@ def run_fit(
         trainer = settings.build_trainer()
         trainer.fit(settings.model, datamodule=settings.datamodule)
         return trainer
-    if is_first_process():
+    if is_first_process():  # processes that Lightning starts beside it find the folder opened
+        check_folder(folder, overwrite, resume)
         open_folder(folder, previous)
     trainer = settings.build_trainer(
         callbacks=make_callbacks(folder, settings.options, settings.settings, previous),

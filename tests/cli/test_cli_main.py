@@ -115,6 +115,22 @@ def test_fit_predict_test_from_the_command_line(
     assert "--resume" in capsys.readouterr().err
 
 
+def test_print_config_and_progress_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(TINY.parent))
+    flags = ["fit", "--config", str(TINY), "--run-dir", str(tmp_path / "run"), "--finish", "false"]
+    with pytest.raises(SystemExit) as end:
+        main([*flags, "--print_config"])
+    assert end.value.code == 0
+    assert "tiny_run.TinyNet" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+    assert main([*flags, "--trainer.max_epochs", "2", "--run.progress", "plain"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [line.split()[1] for line in lines] == ["1", "2"]
+    assert all("train_loss" in line and "val_pearson" in line for line in lines)
+
+
 def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
