@@ -120,11 +120,11 @@ def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray, float]], pr
         Precision of a random ranking.
     """
     with house_style():
-        figure = new_figure(4.6, 3.6)
+        figure = new_figure(4.6, 4.0)
         axis = figure.subplots()
         for name, (recall, precision, area) in curves.items():
             axis.step(recall, precision, where="post", color=colour_of(name), label=f"{name}  {area:.3f}", lw=1.6)
         axis.axhline(prevalence, color="#cccccc", lw=0.8, ls="--", label=f"random  {prevalence:.3f}")
         axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title="Planted elements (area)")
-        axis.legend(loc="upper right")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
     return figure

@@ -101,7 +101,7 @@ def accuracy(collected: Collected) -> dict[str, float]:
 def summary(metrics: dict[str, Any]) -> str:
     """The few lines printed at the end: accuracy beside its baselines, elements beside peaks and signals."""
     rows = [("test Pearson", "test_pearson"), ("best naive baseline", "best_baseline_pearson")]
-    rows += [("AUPRC of elements", "elements_auprc"), ("AUPRC of the signal rule", "signal_auprc")]
+    rows += [("AUPRC of elements", "elements_auprc"), ("AUPRC of the best signal", "signal_auprc")]
     rows += [("AUPRC of MACS3 peaks", "macs3_auprc"), ("Jaccard with MACS3", "jaccard_macs3")]
     lines = []
     for label, key in rows:
