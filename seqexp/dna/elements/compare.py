@@ -79,9 +79,7 @@ def disjoint(ranked: pd.DataFrame) -> pd.DataFrame:
     return united.drop_duplicates("group")[list(ranked.columns)].reset_index(drop=True)
 
 
-def in_windows(
-    peaks: pd.DataFrame, windows: Sequence[Interval], gene_ids: Sequence[str], keep: Sequence[str] = ()
-) -> pd.DataFrame:
+def in_windows(peaks: pd.DataFrame, windows: Sequence[Interval], gene_ids: Sequence[str]) -> pd.DataFrame:
     """Peaks cut to each window they reach into, one row per gene and peak, best first.
 
     Parameters
@@ -89,13 +87,11 @@ def in_windows(
     peaks : DataFrame
         chrom, start, end, score, summit_bp.
     windows, gene_ids : sequences
-    keep : sequence of str
-        Further columns to carry over.
 
     Returns
     -------
     DataFrame
-        chrom, start, end, gene_id, score, summit_bp, and those to keep.
+        chrom, start, end, gene_id, score, summit_bp.
     """
     parts = []
     by_chrom = {str(name): part for name, part in peaks.groupby("chrom", sort=False)}
@@ -111,7 +107,7 @@ def in_windows(
         summit = (hit["start"] + hit["summit_bp"] - start).clip(lower=0)
         summit = np.minimum(summit, end - start - 1)
         parts.append(hit.assign(start=start, end=end, summit_bp=summit, gene_id=gene_id))
-    columns = ["chrom", "start", "end", "gene_id", "score", "summit_bp", *keep]
+    columns = ["chrom", "start", "end", "gene_id", "score", "summit_bp"]
     if not parts:
         return peaks.iloc[:0].assign(gene_id=pd.Series(dtype=str))[columns]
     cut = pd.concat(parts, ignore_index=True)[columns]

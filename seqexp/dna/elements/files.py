@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.core.files import require_writable
+from seqexp.core.files import atomic_path, require_writable
 from seqexp.dna.elements.calling import merge_elements
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.writers import write_bed, write_bedgraph, write_bigwig, write_narrowpeak
+from seqexp.dna.elements.peaks import read_peaks
+from seqexp.dna.elements.writers import Written, write_bed, write_bedgraph, write_bigwig, write_narrowpeak
 from seqexp.dna.genome.tables import read_table, require_column
 
 SPLITS = ("train", "val", "test", "all")
@@ -24,7 +25,7 @@ def load_masks(path: str | Path, split: str = "all") -> MaskSet:
     path : Path
         A folder that holds masks.npz, or the file itself.
     split : str
-        One of :data:`SPLITS`: only its genes, by the ``predictions.tsv`` beside the masks.
+        One of :data:`SPLITS`: only its genes, by what the masks say or else the ``predictions.tsv`` beside them.
 
     Raises
     ------
@@ -43,6 +44,8 @@ def load_masks(path: str | Path, split: str = "all") -> MaskSet:
     masks = MaskSet.load(file)
     if split == "all":
         return masks
+    if masks.splits is not None:
+        return masks.of_split(split)
     table = read_table(file.with_name("predictions.tsv"))
     for column in ("gene_id", "split"):
         require_column(table, column, file.with_name("predictions.tsv"), column)
@@ -53,7 +56,7 @@ def load_masks(path: str | Path, split: str = "all") -> MaskSet:
     return masks.select(rows)
 
 
-def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Path) -> tuple[list[Path], int]:
+def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Path) -> list[Written]:
     """Write elements.bed and elements.narrowPeak (united over genes), elements_per_gene.bed, mask.bedGraph, mask.bw.
 
     Parameters
@@ -62,18 +65,39 @@ def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Pa
     elements : DataFrame
         Elements of :func:`seqexp.dna.elements.calling.call_elements`.
     folder : Path
-
-    Returns
-    -------
-    list of Path, int
-        The files, and how many elements were cut at chromosome ends.
     """
     folder, sizes = require_writable(folder), masks.chrom_sizes
     united, track = merge_elements(elements), masks.merged()
-    num_clipped = write_bed(united, folder / "elements.bed", sizes)
-    write_narrowpeak(united, folder / "elements.narrowPeak", sizes)
-    write_bed(elements, folder / "elements_per_gene.bed", sizes)
-    write_bedgraph(track, folder / "mask.bedGraph", sizes)
-    write_bigwig(track, folder / "mask.bw", sizes)
-    names = ("elements.bed", "elements.narrowPeak", "elements_per_gene.bed", "mask.bedGraph", "mask.bw")
-    return [folder / name for name in names], num_clipped
+    return [
+        write_bed(united, folder / "elements.bed", sizes),
+        write_narrowpeak(united, folder / "elements.narrowPeak", sizes),
+        write_bed(elements, folder / "elements_per_gene.bed", sizes),
+        write_bedgraph(track, folder / "mask.bedGraph", sizes),
+        write_bigwig(track, folder / "mask.bw", sizes),
+    ]
+
+
+def copy_peaks(path: str | Path, output: str | Path) -> pd.DataFrame:
+    """Read existing peaks and write them as narrowPeak: overlapping ones united, the best with score 1000.
+
+    Returns
+    -------
+    DataFrame
+        See :func:`seqexp.dna.elements.peaks.read_peaks`.
+    """
+    peaks = read_peaks(path)
+    rows = peaks.sort_values(["chrom", "start"], ignore_index=True)
+    top = float(rows["score"].max()) if len(rows) else 1.0
+    table = rows[["chrom", "start", "end"]].assign(
+        name=[f"peak_{number}" for number in range(1, len(rows) + 1)],
+        score=(rows["score"] / (top or 1.0) * 1000).clip(0, 1000).round().astype(int),
+        strand=".",
+        signal=rows["score"].map("{:.9g}".format),
+        p_value=-1,
+        q_value=-1,
+        summit=rows["summit_bp"],
+    )
+    with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as handle:
+        handle.write(f"# mode=read file={Path(path).name}\n")
+        table.to_csv(handle, sep="\t", header=False, index=False)
+    return peaks

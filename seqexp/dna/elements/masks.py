@@ -1,23 +1,27 @@
-"""Masks of many genes, and where their bins lie on the genome."""
+"""Masks of many genes, and where their bins lie on the genome; in memory and as ``masks.npz``.
+
+With that file elements can be called and compared again without the model.
+"""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
+from seqexp.dna.elements.merging import Combine, merge_windows
 from seqexp.dna.genome.interval import Interval
 
 _VERSION = 1
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -27,20 +31,26 @@ class MaskSet:
     Attributes
     ----------
     gene_ids : tuple of str
-        R genes.
+        R genes, each once.
     windows : tuple of Interval
-        Window of each gene, with its strand.
+        Window of each gene, with its strand; may reach beyond the chromosome.
     values : float32 array (R, N)
-        Masks in [0, 1], in gene orientation: the first bin is the most upstream one.
+        Masks in [0, 1], in gene orientation: the first bin is the most upstream one. Other scores of bins, such as
+        signals, may take their place to be ranked and called in the same way.
     bin_bp : int
         Bases per bin.
     chrom_sizes : mapping
-        Length of each chromosome in bp; bins outside are never kept.
+        Length of each chromosome in bp; bases outside are never kept.
+    splits : tuple of str, optional
+        Split of each gene.
+    tss_offset_bp : int, optional
+        Offset of the TSS base in every window, gene orientation.
 
     Raises
     ------
     DataError
-        Shapes do not agree, a value is not finite, a gene comes twice, or a chromosome has no length.
+        Shapes and widths do not fit together, a gene occurs twice, a value is not finite, or the length of a
+        chromosome is not known.
     """
 
     gene_ids: tuple[str, ...]
@@ -48,98 +58,123 @@ class MaskSet:
     values: NDArray[np.float32]
     bin_bp: int
     chrom_sizes: Mapping[str, int]
+    splits: tuple[str, ...] | None = None
+    tss_offset_bp: int | None = None
 
     def __post_init__(self) -> None:
         widths = {window.width for window in self.windows}
         expected = self.values.shape[1] * self.bin_bp if self.values.ndim == 2 else -1
-        if len(self.windows) != len(self.values) or len(self.gene_ids) != len(self.values) or widths - {expected}:
+        lengths = {len(self.windows), len(self.gene_ids), len(self.splits or self.gene_ids)}
+        if lengths != {len(self.values)} or widths - {expected} or self.bin_bp < 1:
             raise DataError(
                 f"masks of shape {self.values.shape} for {len(self.windows)} windows of {sorted(widths)[:3]} bp",
                 expected=f"one row per window, bins of {self.bin_bp} bp",
             )
-        if not bool(np.isfinite(self.values).all()):
-            raise DataError("masks hold values that are not finite", expected="one number per bin")
-        if len(set(self.gene_ids)) != len(self.gene_ids):
-            raise DataError("a gene has two masks", expected="one window per gene")
         unknown = sorted({window.chrom for window in self.windows} - set(self.chrom_sizes))
         if unknown:
             raise DataError(f"chromosome {unknown[0]!r} has no known length", expected="names of the FASTA")
+        if len(set(self.gene_ids)) < len(self.gene_ids):
+            twice = next(name for name in self.gene_ids if self.gene_ids.count(name) > 1)
+            raise DataError(f"gene {twice!r} has two windows", expected="one window per gene")
+        if not np.isfinite(self.values).all():
+            raise DataError(f"{int((~np.isfinite(self.values)).sum())} mask values are not finite", expected="numbers")
 
-    def forward(self) -> NDArray[np.float32]:
-        """Masks (R, N) along the forward strand: rows of genes on the minus strand turned round."""
-        is_reverse = np.array([window.is_reverse for window in self.windows], dtype=bool)
-        return np.where(is_reverse[:, None], self.values[:, ::-1], self.values)
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_reverse(self) -> NDArray[np.bool_]:
+        """Which windows lie on the minus strand, (R,)."""
+        return np.array([window.is_reverse for window in self.windows], dtype=bool)
+
+    def forward(self, values: ArrayLike | None = None) -> NDArray[Any]:
+        """Masks, or other values (R, N, ...), along the forward strand: rows on the minus strand turned round.
+
+        Turning is its own inverse: what lies along the forward strand comes back in gene orientation.
+        """
+        turned = np.array(self.values if values is None else values)
+        turned[self.is_reverse] = turned[self.is_reverse, ::-1]
+        return turned
+
+    def with_values(self, values: ArrayLike) -> MaskSet:
+        """The same windows with other values (R, N), gene orientation."""
+        return replace(self, values=np.asarray(values, np.float32))
 
     def starts(self) -> NDArray[np.int64]:
         """Genome position of every bin (R, N) along the forward strand; may lie outside the chromosome."""
         first = np.array([window.start for window in self.windows], dtype=np.int64)
         return first[:, None] + np.arange(self.values.shape[1]) * self.bin_bp
 
-    def is_inside(self) -> NDArray[np.bool_]:
-        """Bins (R, N), along the forward strand, that lie wholly on their chromosome."""
-        sizes = np.array([self.chrom_sizes[window.chrom] for window in self.windows], dtype=np.int64)
+    def widths(self) -> NDArray[np.int64]:
+        """Bases of every bin (R, N), along the forward strand, that lie on the chromosome."""
         starts = self.starts()
-        return (starts >= 0) & (starts + self.bin_bp <= sizes[:, None])
+        sizes = np.array([self.chrom_sizes[window.chrom] for window in self.windows], dtype=np.int64)[:, None]
+        return np.maximum(np.minimum(starts + self.bin_bp, sizes) - np.maximum(starts, 0), 0)
 
-    def select(self, rows: Sequence[int] | NDArray[np.integer]) -> MaskSet:
-        """The masks of some genes."""
-        picked = np.asarray(rows, dtype=np.int64)
-        gene_ids = tuple(self.gene_ids[row] for row in picked)
-        windows = tuple(self.windows[row] for row in picked)
-        return MaskSet(gene_ids, windows, self.values[picked], self.bin_bp, self.chrom_sizes)
+    def promoter(self, promoter_bp: int) -> NDArray[np.bool_]:
+        """Bins (N,), gene orientation, that touch the ``promoter_bp`` bases around the TSS; the same for all genes.
 
-    def merged(self) -> pd.DataFrame:
-        """One genome-wide track: chrom, start, end, value; the maximum where windows overlap, runs joined."""
-        values = self.forward()
-        parts: list[pd.DataFrame] = []
-        for chrom in sorted({window.chrom for window in self.windows}):
-            rows = sorted((w.start, i) for i, w in enumerate(self.windows) if w.chrom == chrom)
-            block: list[int] = []
-            reach = -1
-            for start, row in [*rows, (np.iinfo(np.int64).max, -1)]:
-                if block and start >= reach:
-                    parts.append(self._block(chrom, block, values))
-                    block = []
-                if row >= 0:
-                    reach = max(reach, self.windows[row].end) if block else self.windows[row].end
-                    block.append(row)
-        columns = ["chrom", "start", "end", "value"]
-        parts = [part for part in parts if len(part)]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        Raises
+        ------
+        DataError
+            It is not known where the TSS lies.
+        """
+        if self.tss_offset_bp is None:
+            raise DataError("the masks do not say where the TSS lies", expected="masks with a TSS offset")
+        starts = np.arange(self.values.shape[1]) * self.bin_bp
+        low, high = self.tss_offset_bp - promoter_bp // 2, self.tss_offset_bp + (promoter_bp + 1) // 2
+        return (starts < high) & (starts + self.bin_bp > low)
 
-    def _block(self, chrom: str, rows: list[int], values: NDArray[np.float32]) -> pd.DataFrame:
-        """Runs of equal value over overlapping windows, clipped to the chromosome."""
-        start = min(self.windows[row].start for row in rows)
-        end = max(self.windows[row].end for row in rows)
-        track = np.zeros(end - start, dtype=np.float32)
-        for row in rows:
-            place = slice(self.windows[row].start - start, self.windows[row].end - start)
-            np.maximum(track[place], np.repeat(values[row], self.bin_bp), out=track[place])
-        low, high = max(0, -start), min(end, self.chrom_sizes[chrom]) - start
-        track, start = track[low : max(low, high)], start + low
-        if not len(track):
-            return pd.DataFrame({"chrom": [], "start": [], "end": [], "value": []})
-        edges = np.flatnonzero(np.diff(track)) + 1
-        first = np.concatenate([[0], edges])
-        last = np.concatenate([edges, [len(track)]])
-        return pd.DataFrame({"chrom": chrom, "start": start + first, "end": start + last, "value": track[first]})
+    def select(self, rows: ArrayLike) -> MaskSet:
+        """The masks of some genes, by row number."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        names, windows = (tuple(of[row] for row in chosen.tolist()) for of in (self.gene_ids, self.windows))
+        splits = None if self.splits is None else tuple(self.splits[row] for row in chosen.tolist())
+        return replace(self, gene_ids=names, windows=windows, values=self.values[chosen], splits=splits)  # type: ignore[arg-type]
+
+    def of_split(self, split: str) -> MaskSet:
+        """The masks of one split.
+
+        Raises
+        ------
+        DataError
+            The masks carry no splits, or no gene is in this one.
+        """
+        rows = [row for row, name in enumerate(self.splits or ()) if name == split]
+        if not rows:
+            known = ", ".join(sorted(set(self.splits or ()))) or "none: the masks carry no splits"
+            raise DataError(f"no gene in split {split!r}", expected=f"one of {known}")
+        return self.select(rows)
+
+    def merged(self, combine: Combine = "max") -> pd.DataFrame:
+        """One genome-wide track: chrom, start, end, value; clipped to the chromosomes, runs of equal value joined.
+
+        Parameters
+        ----------
+        combine : {"max", "mean"}
+            What a base covered by several windows gets.
+        """
+        starts = np.array([window.start for window in self.windows], dtype=np.int64)
+        chroms = np.array([window.chrom for window in self.windows], dtype=object)
+        return merge_windows(chroms, starts, self.forward(), self.bin_bp, self.chrom_sizes, combine)
 
     def save(self, path: str | Path) -> None:
-        """Write as compressed npz, atomically."""
-        sizes = {f"size:{name}": np.int64(size) for name, size in self.chrom_sizes.items()}
+        """Write everything as compressed npz, whole or not at all."""
+        rows = {
+            "gene_ids": np.array(self.gene_ids, dtype=np.str_),
+            "chrom": np.array([w.chrom for w in self.windows], dtype=np.str_),
+            "start": np.array([w.start for w in self.windows], dtype=np.int64),
+            "end": np.array([w.end for w in self.windows], dtype=np.int64),
+            "strand": np.array([w.strand for w in self.windows], dtype=np.str_),
+        }
+        if self.splits is not None:
+            rows["splits"] = np.array(self.splits, dtype=np.str_)
+        if self.tss_offset_bp is not None:
+            rows["tss_offset_bp"] = np.array(self.tss_offset_bp, dtype=np.int64)
+        sizes = {f"size:{name}": np.array(size, dtype=np.int64) for name, size in self.chrom_sizes.items()}
+        rows |= {"version": np.array(_VERSION), "bin_bp": np.array(self.bin_bp), **sizes}
         with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-            np.savez_compressed(
-                handle,
-                version=np.int64(_VERSION),
-                gene_ids=np.array(self.gene_ids, dtype=np.str_),
-                chrom=np.array([w.chrom for w in self.windows], dtype=np.str_),
-                start=np.array([w.start for w in self.windows], dtype=np.int64),
-                end=np.array([w.end for w in self.windows], dtype=np.int64),
-                strand=np.array([w.strand for w in self.windows], dtype=np.str_),
-                values=self.values.astype(np.float32),
-                bin_bp=np.int64(self.bin_bp),
-                **sizes,
-            )
+            np.savez_compressed(handle, values=self.values.astype(np.float32), **rows)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> MaskSet:
@@ -148,18 +183,27 @@ class MaskSet:
         Raises
         ------
         DataError
-            The file is missing, is no npz, or was written by another version.
+            The file is missing, damaged, no mask file, or was written by another version.
         """
+        expected = "masks.npz of a run"
         try:
             with np.load(path, allow_pickle=False) as content:
                 held = dict(content)
-            windows = tuple(
-                Interval(str(c), int(s), int(e), str(d))
-                for c, s, e, d in zip(held["chrom"], held["start"], held["end"], held["strand"])
-            )
             if int(held["version"]) != _VERSION:
                 raise DataError(f"masks of version {int(held['version'])}", where=path, expected=f"version {_VERSION}")
-            sizes = {k.removeprefix("size:"): int(v) for k, v in held.items() if k.startswith("size:")}
-            return cls(tuple(map(str, held["gene_ids"])), windows, held["values"], int(held["bin_bp"]), sizes)
-        except _UNREADABLE as error:
-            raise DataError(f"not readable as masks: {error}", where=path, expected="masks.npz of a run") from error
+            place = (held[name].tolist() for name in ("chrom", "start", "end", "strand"))
+            return cls(
+                gene_ids=tuple(held["gene_ids"].tolist()),
+                windows=tuple(Interval(*row) for row in zip(*place)),
+                values=held["values"],
+                bin_bp=int(held["bin_bp"]),
+                chrom_sizes={k.removeprefix("size:"): int(v) for k, v in held.items() if k.startswith("size:")},
+                splits=tuple(held["splits"].tolist()) if "splits" in held else None,
+                tss_offset_bp=int(held["tss_offset_bp"]) if "tss_offset_bp" in held else None,
+            )
+        except FileNotFoundError as error:
+            raise DataError("no such file", where=path, expected=expected) from error
+        except KeyError as error:
+            raise DataError(f"not a mask file: it holds no {error}", where=path, expected=expected) from error
+        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"not readable as masks: {error}", where=path, expected=expected) from error

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.compare import Overlap, compare, cover, disjoint, in_windows, trim_to_budget
+from seqexp.dna.elements.compare import Overlap, compare, disjoint, in_windows, trim_to_budget
+from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import match_names
 from seqexp.dna.genome.regions import read_bed
@@ -27,8 +28,6 @@ class Matched:
         Asked for, or the smaller of the two sides.
     offered_bp : tuple of int
         Base pairs of elements and of peaks within the windows before trimming.
-    num_outside : tuple of int
-        Elements and peaks that reach into no window.
     pooled : Overlap
     per_gene : DataFrame
         See :func:`seqexp.dna.elements.compare.compare`.
@@ -36,7 +35,6 @@ class Matched:
 
     budget_bp: int
     offered_bp: tuple[int, int]
-    num_outside: tuple[int, int]
     pooled: Overlap
     per_gene: pd.DataFrame
 
@@ -61,20 +59,50 @@ def read_windows(path: str | Path) -> tuple[list[Interval], list[str]]:
 
 def tiles(*tables: pd.DataFrame) -> tuple[list[Interval], list[str]]:
     """Windows of 1 Mb from the start of every chromosome to the last interval on it."""
-    ends = pd.concat([table[["chrom", "end"]] for table in tables]).groupby("chrom")["end"].max()
+    ends = pd.concat([table[["chrom", "end"]] for table in tables if len(table)] or [*tables]).groupby("chrom")["end"]
     windows = [
         Interval(str(chrom), start, min(start + _TILE_BP, int(end)))
-        for chrom, end in ends.items()
+        for chrom, end in ends.max().items()
         for start in range(0, int(end), _TILE_BP)
     ]
     return windows, [str(window) for window in windows]
 
 
-def compare_matched(
-    elements: pd.DataFrame,
-    peaks: pd.DataFrame,
-    windows: Sequence[Interval],
-    gene_ids: Sequence[str],
+def elements_in_windows(path: str | Path, windows: Sequence[Interval], gene_ids: Sequence[str]) -> pd.DataFrame:
+    """Elements of a BED or narrowPeak file, cut to the windows, best first, one row per gene and element.
+
+    Elements whose names are all gene ids count in the window of their own gene only; others are read as peaks are, and
+    count in every window they reach into.
+
+    Returns
+    -------
+    DataFrame
+        chrom, start, end, gene_id, score, summit_bp.
+    """
+    frame = read_bed(path)
+    place = {gene_id: window for window, gene_id in zip(windows, gene_ids)}
+    if "name" not in frame or not set(frame["name"]) <= set(place):
+        return in_windows(_renamed(read_peaks(path), windows, path), windows, gene_ids)
+    score = frame["signal_value"] if "signal_value" in frame else frame.get("score", pd.Series(1.0, frame.index))
+    middle = (frame["end"] - frame["start"]) // 2
+    summit = frame["summit_bp"].where(frame["summit_bp"] >= 0, middle) if "summit_bp" in frame else middle
+    table = _renamed(frame.assign(score=score.fillna(0.0), summit_bp=summit), windows, path)
+    own = [in_windows(part, [place[str(name)]], [str(name)]) for name, part in table.groupby("name", sort=False)]
+    cut = pd.concat(own, ignore_index=True) if own else in_windows(table, [], [])
+    return cut.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+
+def _renamed(table: pd.DataFrame, windows: Sequence[Interval], path: str | Path) -> pd.DataFrame:
+    """Intervals on chromosomes of the windows, under the names these have there."""
+    partner = match_names(table["chrom"].unique(), {window.chrom for window in windows}, path, "the windows")
+    return table[table["chrom"].isin(list(partner))].assign(chrom=lambda kept: kept["chrom"].map(partner))
+
+
+def compare_files(
+    elements_path: str | Path,
+    peaks_path: str | Path,
+    windows: Sequence[Interval] | None = None,
+    gene_ids: Sequence[str] = (),
     budget_bp: int | None = None,
     num_permutations: int = 500,
     seed: int = 0,
@@ -83,11 +111,10 @@ def compare_matched(
 
     Parameters
     ----------
-    elements, peaks : DataFrame
-        Tables of :func:`seqexp.dna.elements.peaks.read_peaks`. Elements whose names are all gene ids count in the
-        window of their own gene only, others in every window they reach into, as peaks do.
-    windows, gene_ids : sequences
-        Where to compare; a base in two windows counts twice.
+    elements_path, peaks_path : path
+        BED or narrowPeak; see :func:`elements_in_windows` for genes.
+    windows, gene_ids : sequences, optional
+        Where to compare; a base in two windows counts twice. Without them, :func:`tiles`.
     budget_bp : int, optional
         For each side, over all windows. Without it, what the smaller side offers.
     num_permutations, seed : int
@@ -98,21 +125,16 @@ def compare_matched(
     DataError
         No chromosome name matches, or one side has nothing within the windows.
     """
-    own_only = "name" in elements and set(elements["name"].astype(str)) <= set(gene_ids)
-    local, offered, outside = [], [], []
-    for table, what in ((elements, "elements"), (peaks, "peaks")):
-        partner = match_names(table["chrom"].unique(), {w.chrom for w in windows}, what, "the windows")
-        named = table.assign(chrom=table["chrom"].map(partner))[table["chrom"].isin(list(partner))]
-        cut = in_windows(named.assign(row=named.index), windows, gene_ids, keep=("row",))
-        if what == "elements" and own_only:
-            cut = cut[cut["gene_id"].to_numpy() == table["name"].astype(str).loc[cut["row"]].to_numpy()]
-        cut = disjoint(cut.reset_index(drop=True))
-        local.append(cut)
-        offered.append(int((cut["end"] - cut["start"]).sum()))
-        outside.append(len(table) - cut["row"].nunique())
-        if cut.empty:
-            raise DataError(f"no {what} lie in the windows", expected=f"{what} and windows of the same genes")
+    peaks = read_peaks(peaks_path)
+    if windows is None:
+        windows, gene_ids = tiles(peaks, read_bed(elements_path))
+    cut = elements_in_windows(elements_path, windows, gene_ids)
+    local = [disjoint(cut), in_windows(_renamed(peaks, windows, peaks_path), windows, gene_ids)]
+    for table, path in zip(local, (elements_path, peaks_path)):
+        if table.empty:
+            raise DataError("nothing lies in the windows", where=path, expected="intervals that reach into a window")
+    offered = [int((table["end"] - table["start"]).sum()) for table in local]
     budget = min(offered) if budget_bp is None else budget_bp
-    trimmed = [trim_to_budget(cut, budget) for cut in local]
+    trimmed = [trim_to_budget(table, budget) for table in local]
     pooled, per_gene = compare(trimmed[0], trimmed[1], windows, gene_ids, num_permutations, seed)
-    return Matched(budget, (offered[0], offered[1]), (outside[0], outside[1]), pooled, per_gene)
+    return Matched(budget, (offered[0], offered[1]), pooled, per_gene)

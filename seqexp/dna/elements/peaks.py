@@ -23,6 +23,7 @@ from seqexp.dna.genome.regions import read_bed
 FORMATS = ("AUTO", "BAM", "SAM", "BED", "BEDPE", "BAMPE")
 RankBy = Literal["auto", "p_value", "signal_value", "score"]
 _COLUMNS = ["chrom", "start", "end", "score", "summit_bp"]
+_ALL_COLUMNS = [*_COLUMNS[:3], "name", "bed_score", "strand", "signal_value", "p_value", "q_value", "summit_bp"]
 
 
 def find_macs3() -> str:
@@ -47,9 +48,9 @@ def call_on_alignments(
     file_format: str = "AUTO",
     q_value: float = 0.05,
     control: Path | None = None,
-    use_model: bool = False,
+    extsize_bp: int = 200,
     shift_bp: int = 0,
-    extend_bp: int = 200,
+    use_model: bool = False,
 ) -> pd.DataFrame:
     """Statistical peaks: ``macs3 callpeak`` on reads or fragments.
 
@@ -67,9 +68,11 @@ def call_on_alignments(
         False discovery rate.
     control : Path, optional
         Control reads.
+    extsize_bp, shift_bp : int
+        Single reads are moved by ``shift_bp`` and extended to ``extsize_bp``: for DNase and ATAC cut sites -75 and
+        150, say. Paired ends are whole fragments and ignore both.
     use_model : bool
-        Let MACS3 estimate the fragment length from the strands (ChIP-seq of single ends). Otherwise single reads are
-        moved by ``shift_bp`` and extended to ``extend_bp``, right for DNase and ATAC cut sites (-75 and 150, say).
+        Let MACS3 estimate the fragment length from the strands instead (ChIP-seq of single ends).
 
     Returns
     -------
@@ -95,8 +98,8 @@ def call_on_alignments(
         arguments += ["-c", str(control)] if control else []
         reads = ""
         if not use_model and file_format not in ("BEDPE", "BAMPE"):
-            arguments += ["--nomodel", "--shift", str(shift_bp), "--extsize", str(extend_bp)]
-            reads = f" shift={shift_bp} extsize={extend_bp}"
+            arguments += ["--nomodel", "--shift", str(shift_bp), "--extsize", str(extsize_bp)]
+            reads = f" shift={shift_bp} extsize={extsize_bp}"
         made = Path(folder, "peaks_peaks.narrowPeak")
         _run(program, arguments, made)
         rows = _rows(made)
@@ -179,7 +182,7 @@ def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
     -------
     DataFrame
         chrom, start, end, score (1 in a file without any) and summit_bp (offset from start; the middle where the
-        file has none); sorted best first. Peaks that overlap, as several summits of one peak do, are united and take
+        file has none), name where the file has names; sorted best first. Peaks that overlap, as several summits of one peak do, are united and take
         score and summit of the best one, so that no base counts twice.
 
     Raises
@@ -194,12 +197,20 @@ def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
         score=_rank(frame, rank_by, path),
         summit_bp=np.where((summit >= 0) & (summit < width), summit, width // 2).astype(np.int64),
     )
+    if "name" in frame:
+        peaks["name"] = frame["name"].astype(str)
     return unite(peaks).sort_values(["score", "chrom", "start"], ascending=[False, True, True], ignore_index=True)
 
 
 def unite(peaks: pd.DataFrame) -> pd.DataFrame:
-    """Overlapping intervals as one, with score and summit of the best; columns chrom, start, end, score, summit_bp."""
-    ordered = peaks[_COLUMNS].sort_values(["chrom", "start", "end"], ignore_index=True)
+    """Overlapping intervals as one, with score, summit and further columns of the best; sorted by position.
+
+    Parameters
+    ----------
+    peaks : DataFrame
+        chrom, start, end, score, summit_bp and any others.
+    """
+    ordered = peaks.sort_values(["chrom", "start", "end"], ignore_index=True)
     reach = ordered.groupby("chrom", observed=True)["end"].cummax()
     before = reach.groupby(ordered["chrom"], observed=True).shift(fill_value=-1)
     group = (ordered["start"] >= before).cumsum().to_numpy()

@@ -2,129 +2,190 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyBigWig
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
+from seqexp.dna.genome.tracks import open_bigwig
+
+_BLOCK = 1_000_000
 
 
-def _clipped(frame: pd.DataFrame, chrom_sizes: Mapping[str, int], path: str | Path) -> tuple[pd.DataFrame, int]:
-    """Intervals inside their chromosomes, in the order of the sizes, and how many had to be cut or dropped."""
-    unknown = sorted(set(frame["chrom"]) - set(chrom_sizes))
-    if unknown:
-        raise DataError(f"chromosome {unknown[0]!r} has no known length", where=path, expected="names of the FASTA")
-    order = {name: number for number, name in enumerate(chrom_sizes)}
-    sizes = frame["chrom"].map(chrom_sizes).to_numpy(dtype=np.int64)
-    start = np.maximum(frame["start"].to_numpy(dtype=np.int64), 0)
-    end = np.minimum(frame["end"].to_numpy(dtype=np.int64), sizes)
-    changed = (start != frame["start"].to_numpy()) | (end != frame["end"].to_numpy())
-    kept = frame.assign(start=start, end=end)
-    if "summit_bp" in frame:
-        moved = frame["summit_bp"].to_numpy(dtype=np.int64) - (start - frame["start"].to_numpy(dtype=np.int64))
-        kept["summit_bp"] = np.clip(moved, 0, np.maximum(end - start - 1, 0))
-    kept = kept[start < end]
-    place = pd.DataFrame({"c": kept["chrom"].map(order), "s": kept["start"], "e": kept["end"]})
-    return kept.loc[place.sort_values(["c", "s", "e"]).index].reset_index(drop=True), int(changed.sum())
+@dataclass(frozen=True)
+class Written:
+    """What a file holds.
+
+    Attributes
+    ----------
+    path : Path
+    num : int
+        Intervals written.
+    num_clipped : int
+        Of these, intervals cut at a chromosome end.
+    num_outside : int
+        Intervals left out because they lie wholly outside their chromosome.
+    """
+
+    path: Path
+    num: int
+    num_clipped: int
+    num_outside: int
+
+    def __str__(self) -> str:
+        notes = [f"{self.num:,} intervals"]
+        notes += [f"{self.num_clipped} cut at chromosome ends"] * (self.num_clipped > 0)
+        notes += [f"{self.num_outside} outside left out"] * (self.num_outside > 0)
+        return f"{self.path} ({', '.join(notes)})"
 
 
-def _bed_score(score: pd.Series) -> pd.Series:
-    return (score.clip(0, 1) * 1000).round().astype(int)
-
-
-def write_bed(elements: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int]) -> int:
+def write_bed(
+    elements: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int], track_name: str | None = None
+) -> Written:
     """Write BED6: name is the gene, score the mean mask times 1000.
 
-    Returns
-    -------
-    int
-        Intervals cut at chromosome ends or dropped beyond them.
-    """
-    kept, num_clipped = _clipped(elements, chrom_sizes, path)
-    table = kept[["chrom", "start", "end"]].assign(
-        name=kept["gene_id"], score=_bed_score(kept["score"]), strand=kept["strand"]
-    )
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, sep="\t", header=False, index=False)
-    return num_clipped
-
-
-def write_narrowpeak(elements: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int]) -> int:
-    """Write narrowPeak: signalValue is the mean mask, pValue and qValue are -1 (not assigned), peak the summit.
-
-    Returns
-    -------
-    int
-        Intervals cut at chromosome ends or dropped beyond them.
-    """
-    kept, num_clipped = _clipped(elements, chrom_sizes, path)
-    table = kept[["chrom", "start", "end"]].assign(
-        name=[f"{gene}_{number}" for number, gene in enumerate(kept["gene_id"], 1)],
-        score=_bed_score(kept["score"]),
-        strand=kept["strand"],
-        signal=kept["score"].map("{:.6g}".format),
-        p_value=-1,
-        q_value=-1,
-        summit=kept["summit_bp"].astype(int),
-    )
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, sep="\t", header=False, index=False)
-    return num_clipped
-
-
-def write_bedgraph(track: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int]) -> int:
-    """Write a bedGraph from chrom, start, end, value; intervals must not overlap.
-
-    Returns
-    -------
-    int
-        Intervals cut at chromosome ends or dropped beyond them.
-    """
-    kept, num_clipped = _clipped(track, chrom_sizes, path)
-    with atomic_path(path) as temporary:
-        columns = ["chrom", "start", "end", "value"]
-        kept[columns].to_csv(temporary, sep="\t", header=False, index=False, float_format="%.6g")
-    return num_clipped
-
-
-def write_bigwig(track: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int]) -> int:
-    """Write a bigWig from chrom, start, end, value; all chromosomes are in its header.
-
-    Returns
-    -------
-    int
-        Intervals cut at chromosome ends or dropped beyond them.
+    Parameters
+    ----------
+    elements : DataFrame
+        chrom, start, end, gene_id, strand, score in [0, 1]; any order.
+    path : path
+    chrom_sizes : mapping
+        Length of each chromosome in bp.
+    track_name : str, optional
+        Adds a ``track`` line for genome browsers.
 
     Raises
     ------
     DataError
-        Intervals overlap, or the file cannot be written.
+        A chromosome has no known length, or the file cannot be written.
     """
-    import pyBigWig
+    kept, num_clipped = _clipped(elements, chrom_sizes, path)
+    _write_text(_bed6(kept, kept["gene_id"]), Path(path), _track_line(None, track_name))
+    return Written(Path(path), len(kept), num_clipped, len(elements) - len(kept))
 
-    kept, num_clipped = _clipped(track, chrom_sizes, path)
-    overlap = (kept["chrom"] == kept["chrom"].shift()) & (kept["start"] < kept["end"].shift())
-    if overlap.any():
-        bad = kept[overlap].iloc[0]
-        raise DataError("intervals overlap", where=f"{path}: {bad['chrom']}:{bad['start']}", expected="a merged track")
+
+def write_narrowpeak(
+    elements: pd.DataFrame,
+    path: str | Path,
+    chrom_sizes: Mapping[str, int],
+    track_name: str | None = None,
+    comments: Iterable[str] = (),
+) -> Written:
+    """Write narrowPeak (BED6+4): signalValue is the score, peak the offset of the summit.
+
+    Parameters
+    ----------
+    elements : DataFrame
+        As in :func:`write_bed`, with summit_bp; p_value and q_value as -log10 where known, else written as -1.
+    path, chrom_sizes, track_name
+        As in :func:`write_bed`.
+    comments : iterable of str
+        Lines written at the top behind ``# ``.
+    """
+    kept, num_clipped = _clipped(elements, chrom_sizes, path)
+    numbers = kept.groupby("gene_id", sort=False).cumcount() + 1
+    table = _bed6(kept, kept["gene_id"] + "_" + numbers.astype(str)).assign(
+        signal=_six_digits(kept["score"]),
+        p_value=_six_digits(kept["p_value"]) if "p_value" in kept else "-1",
+        q_value=_six_digits(kept["q_value"]) if "q_value" in kept else "-1",
+        summit=kept["summit_bp"].astype(np.int64),
+    )
+    header = "".join(f"# {line}\n" for line in comments) + _track_line("narrowPeak", track_name)
+    _write_text(table, Path(path), header)
+    return Written(Path(path), len(kept), num_clipped, len(elements) - len(kept))
+
+
+def write_bedgraph(
+    track: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int], track_name: str | None = None
+) -> Written:
+    """Write a bedGraph from chrom, start, end, value; intervals must not overlap.
+
+    Raises
+    ------
+    DataError
+        Intervals overlap, a chromosome has no known length, or the file cannot be written.
+    """
+    kept, num_clipped = _disjoint(track, chrom_sizes, path)
+    table = kept[["chrom", "start", "end"]].assign(value=_six_digits(kept["value"]))
+    _write_text(table, Path(path), _track_line("bedGraph", track_name))
+    return Written(Path(path), len(kept), num_clipped, len(track) - len(kept))
+
+
+def write_bigwig(track: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int]) -> Written:
+    """Write a bigWig from chrom, start, end, value; all chromosomes are in its header. It is opened once to check it.
+
+    Raises
+    ------
+    DataError
+        Intervals overlap, a chromosome has no known length, or the file cannot be written whole.
+    """
+    kept, num_clipped = _disjoint(track, chrom_sizes, path)
     with atomic_path(path) as temporary:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()  # an unwritable folder is told apart from what pyBigWig refuses
         try:
             handle = pyBigWig.open(str(temporary), "w")
-        except RuntimeError as error:
-            raise DataError(f"cannot write: {error}", where=path, fix="choose a writable folder") from error
-        try:
-            handle.addHeader([(name, int(size)) for name, size in chrom_sizes.items()])
-            if len(kept):
-                handle.addEntries(
-                    kept["chrom"].tolist(),
-                    kept["start"].astype(int).tolist(),
-                    ends=kept["end"].astype(int).tolist(),
-                    values=kept["value"].astype(float).tolist(),
-                )
-        finally:
+            handle.addHeader([(name, int(chrom_sizes[name])) for name in sorted(chrom_sizes)])
+            for first in range(0, len(kept), _BLOCK):
+                part = kept.iloc[first : first + _BLOCK]
+                columns = [part[name].tolist() for name in ("chrom", "start", "end")]
+                handle.addEntries(columns[0], columns[1], ends=columns[2], values=part["value"].astype(float).tolist())
             handle.close()
-    return num_clipped
+        except RuntimeError as error:
+            raise DataError(f"the bigWig cannot be written: {error}", where=path, fix="free some space") from error
+        open_bigwig(temporary).close()
+    return Written(Path(path), len(kept), num_clipped, len(track) - len(kept))
+
+
+def _clipped(frame: pd.DataFrame, chrom_sizes: Mapping[str, int], path: str | Path) -> tuple[pd.DataFrame, int]:
+    """Intervals cut at the ends of their chromosomes, sorted by name and position, and how many were cut."""
+    unknown = sorted(set(frame["chrom"].astype(str)) - set(chrom_sizes))
+    if unknown:
+        raise DataError(f"chromosome {unknown[0]!r} has no known length", where=path, expected="names of the FASTA")
+    sizes = frame["chrom"].map(dict(chrom_sizes)).to_numpy(dtype=np.int64)
+    low, high = frame["start"].to_numpy(dtype=np.int64), frame["end"].to_numpy(dtype=np.int64)
+    start, end = np.clip(low, 0, sizes), np.clip(high, 0, sizes)
+    is_inside = end > start
+    num_clipped = int((is_inside & ((start != low) | (end != high))).sum())
+    kept = frame.assign(start=start, end=end)
+    if "summit_bp" in frame:
+        moved = frame["summit_bp"].to_numpy(dtype=np.int64) + low - start
+        kept["summit_bp"] = np.clip(moved, 0, np.maximum(end - start - 1, 0))
+    kept = kept[is_inside].sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
+    return kept, num_clipped
+
+
+def _disjoint(track: pd.DataFrame, chrom_sizes: Mapping[str, int], path: str | Path) -> tuple[pd.DataFrame, int]:
+    kept, num_clipped = _clipped(track, chrom_sizes, path)
+    is_wrong = ((kept["chrom"] == kept["chrom"].shift()) & (kept["start"] < kept["end"].shift())).to_numpy()
+    if is_wrong.any():
+        bad = kept[is_wrong].iloc[0]
+        raise DataError("intervals overlap", where=f"{path}: {bad['chrom']}:{bad['start']}", expected="a merged track")
+    return kept, num_clipped
+
+
+def _bed6(kept: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
+    score = np.rint(1000 * kept["score"].fillna(0.0).to_numpy(np.float64).clip(0, 1)).astype(np.int64)
+    spaceless = names.astype(str).str.replace(r"\s+", "_", regex=True)
+    return kept[["chrom", "start", "end"]].assign(name=spaceless, score=score, strand=kept["strand"])
+
+
+def _six_digits(values: pd.Series) -> list[str]:
+    return [f"{value:.6g}" for value in values.astype(float)]
+
+
+def _track_line(kind: str | None, name: str | None) -> str:
+    if name is None:
+        return ""
+    safe = name.replace('"', "'")
+    return f'track {f"type={kind} " if kind else ""}name="{safe}" description="{safe}"\n'
+
+
+def _write_text(table: pd.DataFrame, path: Path, header: str) -> None:
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as handle:
+        handle.write(header)
+        table.to_csv(handle, sep="\t", header=False, index=False)
