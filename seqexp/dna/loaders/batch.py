@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 NUM_BASES = 4
 UNKNOWN = 4
 # Smaller tensors travel inside the message between processes; a file handle for each would cost more than the copy.
-_INLINE_BYTES = 1 << 16
+INLINE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class SequenceBatch:
     codes : uint8 Tensor (B, L)
         Bases: A 0, C 1, G 2, T 3, anything else and bases outside the chromosome 4.
     signals : float16 or float32 Tensor (B, N, T)
-        Mean signal of each bin of ``L / N`` bp; T may be 0.
+        Mean signal of each bin of ``L / N`` bp; T may be 0. In memory (B, T, N), as convolutions want it, so use
+        ``reshape`` rather than ``view``.
     target : float32 Tensor (B, 1)
         Transformed expression.
     covariates : float32 Tensor (B, F)
@@ -58,9 +60,13 @@ class SequenceBatch:
 
     def one_hot(self) -> Tensor:
         """Bases as float32 (B, L, 4), channels A, C, G, T; a row of zeros where the base is unknown."""
-        table = torch.eye(UNKNOWN + 1, NUM_BASES, device=self.codes.device)
-        # int32 rather than int64 indices: half the memory traffic, which is what this costs.
-        return table.index_select(0, self.codes.reshape(-1).int()).view(*self.codes.shape, NUM_BASES)
+        flat = self.codes.reshape(-1)
+        # This costs what it writes to memory, so rows are written two bases at a time where bases come in pairs.
+        if flat.numel() % 2 == 0 and flat.storage_offset() % 2 == 0:
+            rows = _pair_table(flat.device).index_select(0, flat.view(torch.int16).int())
+        else:
+            rows = torch.eye(UNKNOWN + 1, NUM_BASES, device=flat.device).index_select(0, flat.int())
+        return rows.view(*self.codes.shape, NUM_BASES)
 
     def signal_values(self) -> Tensor:
         """Signals as float32 (B, N, T); NaN stays where the dataset says ``missing: nan``."""
@@ -79,6 +85,16 @@ class SequenceBatch:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrive, tuple(_depart(getattr(self, field.name)) for field in fields(self))
+
+
+@lru_cache
+def _pair_table(device: torch.device) -> Tensor:
+    """One-hot rows (1029, 8) of two bases, found by the 16-bit number that their two codes make in memory."""
+    with torch.inference_mode(False):
+        number = torch.arange((UNKNOWN << 8) + UNKNOWN + 1, device=device)
+        table = torch.eye(UNKNOWN + 1, NUM_BASES, device=device)
+        first, second = (number & 255).clamp(max=UNKNOWN), number >> 8
+        return torch.cat([table[first], table[second]], dim=1)
 
 
 def no_blacklist(num_windows: int, num_bins: int) -> Tensor:
@@ -105,7 +121,8 @@ def _depart(tensor: Tensor) -> Any:
     """What is pickled for a tensor: itself (shared memory), its array if small, its shape if it is the empty mask."""
     if tensor.dtype == torch.bool and tensor.numel() and not any(tensor.stride()) and not tensor.flatten()[0]:
         return tuple(tensor.shape)
-    if tensor.device.type == "cpu" and tensor.numel() * tensor.element_size() <= _INLINE_BYTES:
+    is_small = tensor.numel() * tensor.element_size() <= INLINE_BYTES
+    if tensor.device.type == "cpu" and tensor.dim() <= 2 and is_small:  # signals go as they lie in memory
         return tensor.numpy()
     return tensor
 

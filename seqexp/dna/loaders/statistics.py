@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqexp.core.seeds import sample_seed
+from seqexp.dna.loaders.batch import SequenceBatch, collate
 from seqexp.dna.loaders.windows import WindowDataset
 
 LEVELS = np.concatenate([np.linspace(0.0, 0.99, 100), [0.995, 0.999, 1.0]]).astype(np.float32)
 MAX_WINDOWS = 512
 MAX_BINS = 4096
+MAX_BASES = 1 << 23
 
 
 @dataclass
@@ -31,6 +33,8 @@ class DataStatistics:
         Of the transformed expression.
     num_train : int
         Training genes.
+    sample : SequenceBatch, optional
+        Training windows of at most :data:`MAX_BASES` bases in all, for starts that depend on the data.
     """
 
     track_names: tuple[str, ...]
@@ -39,6 +43,7 @@ class DataStatistics:
     target_mean: float
     target_std: float
     num_train: int
+    sample: SequenceBatch | None = None
 
 
 def collect_statistics(dataset: WindowDataset, seed: int = 0) -> DataStatistics:
@@ -54,21 +59,29 @@ def collect_statistics(dataset: WindowDataset, seed: int = 0) -> DataStatistics:
     rng = np.random.default_rng(sample_seed(seed, 0, len(dataset)))
     rows = np.sort(rng.permutation(len(dataset))[:MAX_WINDOWS])
     names = dataset.source.track_names
-    sampled = [_sampled_bins(dataset, int(row), rng) for row in rows] if names else []
+    sampled, windows = [], []
+    num_kept = max(1, MAX_BASES // max(1, dataset.windows[0].width)) if len(dataset) else 0
+    kept = set(rng.permutation(rows)[:num_kept].tolist())
+    for row in rows if names else []:
+        window = dataset[int(row)]
+        sampled.append(_sampled_bins(window, rng))
+        if row in kept:
+            windows.append(window)
     quantiles = np.zeros((len(names), len(LEVELS)), dtype=np.float32)
     for track in range(len(names)):
         values = np.concatenate([bins[:, track] for bins in sampled])
         values = values[np.isfinite(values)]
         if values.size:
             quantiles[track] = np.quantile(values.astype(np.float64), LEVELS.astype(np.float64))
+    target = dataset.target
+    sample = collate(windows) if windows else None
     return DataStatistics(
-        names, quantiles, LEVELS.copy(), float(dataset.target.mean()), float(dataset.target.std()), len(dataset)
+        names, quantiles, LEVELS.copy(), float(target.mean()), float(target.std()), len(dataset), sample
     )
 
 
-def _sampled_bins(dataset: WindowDataset, row: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _sampled_bins(batch: SequenceBatch, rng: np.random.Generator) -> NDArray[np.float32]:
     """Some bins (n, T) of one window."""
-    batch = dataset[row]
     bins = np.flatnonzero(~batch.blacklist[0].numpy())
     if bins.size > MAX_BINS:
         bins = np.sort(rng.choice(bins, MAX_BINS, replace=False))
