@@ -22,8 +22,6 @@ from seqexp.dna.genome.regions import read_bed
 
 FORMATS = ("AUTO", "BAM", "SAM", "BED", "BEDPE", "BAMPE")
 RankBy = Literal["auto", "p_value", "signal_value", "score"]
-_COLUMNS = ["chrom", "start", "end", "score", "summit_bp"]
-_ALL_COLUMNS = [*_COLUMNS[:3], "name", "bed_score", "strand", "signal_value", "p_value", "q_value", "summit_bp"]
 
 
 def find_macs3() -> str:
@@ -102,9 +100,9 @@ def call_on_alignments(
             reads = f" shift={shift_bp} extsize={extsize_bp}"
         made = Path(folder, "peaks_peaks.narrowPeak")
         _run(program, arguments, made)
-        rows = _rows(made)
+        peaks = _named(made)
     head = f"mode=statistical macs3 callpeak file={alignments.name} format={file_format} q={q_value:g}"
-    return _deliver(rows, output, f"{head} gsize={genome_bp}{reads}{f' control={control.name}' if control else ''}")
+    return write_peaks(peaks, output, f"{head} gsize={genome_bp}{reads}{f' control={control.name}' if control else ''}")
 
 
 def call_on_track(
@@ -162,11 +160,12 @@ def call_on_track(
         arguments = ["bdgpeakcall", "-i", str(bedgraph), "-c", f"{chosen:.9g}", "-l", str(min_length_bp)]
         arguments += ["-g", str(max_gap_bp), "--no-trackline", "--outdir", folder, "-o", made.name]
         _run(program, arguments, made)
-        rows = _rows(made)
-    rows = _with_signal(rows, signal)
+        peaks = _named(made)
+    top = highest_value(signal, peaks)
+    peaks = peaks.assign(signal_value=top, score=1000 * top / top.max(initial=1e-300), p_value=-1.0, q_value=-1.0)
     how = "given" if cutoff is not None else f"chosen for {target_bp} bp"
     mode = f"mode=threshold macs3 bdgpeakcall track={track.name} cutoff={chosen:.9g} ({how})"
-    return _deliver(rows, output, f"{mode} min_length={min_length_bp} max_gap={max_gap_bp}")
+    return write_peaks(peaks, output, f"{mode} min_length={min_length_bp} max_gap={max_gap_bp}")
 
 
 def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
@@ -181,9 +180,9 @@ def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        chrom, start, end, score (1 in a file without any) and summit_bp (offset from start; the middle where the
-        file has none), name where the file has names; sorted best first. Peaks that overlap, as several summits of one peak do, are united and take
-        score and summit of the best one, so that no base counts twice.
+        chrom, start, end, score (1 in a file without any), summit_bp (offset from start; the middle where the file
+        has none), and name where the file has names; sorted best first. Peaks may overlap, as several summits of one
+        stretch do.
 
     Raises
     ------
@@ -199,27 +198,41 @@ def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
     )
     if "name" in frame:
         peaks["name"] = frame["name"].astype(str)
-    return unite(peaks).sort_values(["score", "chrom", "start"], ascending=[False, True, True], ignore_index=True)
+    return peaks.sort_values(["score", "chrom", "start"], ascending=[False, True, True], ignore_index=True)
 
 
-def unite(peaks: pd.DataFrame) -> pd.DataFrame:
-    """Overlapping intervals as one, with score, summit and further columns of the best; sorted by position.
+def write_peaks(peaks: pd.DataFrame, output: Path, mode: str) -> pd.DataFrame:
+    """Write peaks as a sorted narrowPeak under a header line that says how they were made, and read them back.
 
     Parameters
     ----------
     peaks : DataFrame
-        chrom, start, end, score, summit_bp and any others.
+        As :func:`seqexp.dna.genome.regions.read_bed` gives them: chrom, start, end, and what there is of name, score,
+        strand, signal_value, p_value, q_value and summit_bp. Scores are cut at 1000, the most BED allows.
+    output : Path
+    mode : str
+        Text of the header line.
+
+    Returns
+    -------
+    DataFrame
+        See :func:`read_peaks`.
     """
-    ordered = peaks.sort_values(["chrom", "start", "end"], ignore_index=True)
-    reach = ordered.groupby("chrom", observed=True)["end"].cummax()
-    before = reach.groupby(ordered["chrom"], observed=True).shift(fill_value=-1)
-    group = (ordered["start"] >= before).cumsum().to_numpy()
-    # A group starts anew on every chromosome because nothing lies before its first interval.
-    best = ordered.loc[ordered.groupby(group)["score"].idxmax()] if len(ordered) else ordered
-    start = ordered.groupby(group)["start"].min().to_numpy()
-    end = ordered.groupby(group)["end"].max().to_numpy()
-    summit = (best["start"] + best["summit_bp"]).to_numpy() - start
-    return best.assign(start=start, end=end, summit_bp=summit.astype(np.int64)).reset_index(drop=True)
+    table = pd.DataFrame(peaks[["chrom", "start", "end"]])
+    score = peaks["score"].fillna(0.0) if "score" in peaks else pd.Series(0.0, peaks.index)
+    table["name"] = peaks.get("name", ".")
+    table["score"] = np.rint(score.to_numpy(np.float64)).clip(0, 1000).astype(np.int64)
+    table["strand"] = peaks["strand"].where(peaks["strand"].isin(["+", "-"]), ".") if "strand" in peaks else "."
+    signal = peaks.get("signal_value", score)
+    table["signal"] = [f"{value:.6g}" for value in signal]
+    for name in ("p_value", "q_value"):
+        table[name] = [f"{value:.6g}" for value in peaks[name].fillna(-1)] if name in peaks else "-1"
+    table["summit"] = peaks.get("summit_bp", -1)
+    table = table.sort_values(["chrom", "start", "end"], kind="stable")
+    with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as handle:
+        handle.write(f"# {mode}\n")
+        table.to_csv(handle, sep="\t", header=False, index=False)
+    return read_peaks(output)
 
 
 def _rank(frame: pd.DataFrame, rank_by: RankBy, path: str | Path) -> NDArray[np.float64]:
@@ -244,27 +257,7 @@ def _run(program: str, arguments: list[str], made: Path) -> None:
         )
 
 
-def _rows(made: Path) -> list[list[str]]:
-    """Fields of the lines of a narrowPeak by MACS3, names without the folder they were made in."""
-    lines = [line for line in made.read_text(encoding="utf-8").splitlines() if line]
-    rows = [line.split("\t") for line in lines if not line.startswith(("track", "#"))]
-    return [[*row[:3], f"macs3_peak_{number}", *row[4:]] for number, row in enumerate(rows, 1)]
-
-
-def _with_signal(rows: list[list[str]], signal: pd.DataFrame) -> list[list[str]]:
-    """Rows with the largest value of the track as signalValue and, over the largest of all, as score."""
-    if not rows:
-        return rows
-    table = pd.DataFrame({"chrom": [r[0] for r in rows], "start": [int(r[1]) for r in rows]})
-    top = highest_value(signal, table.assign(end=[int(r[2]) for r in rows]))
-    score = np.rint(1000 * top / top.max()).astype(int)
-    return [[*r[:4], str(s), r[5], f"{v:.6g}", "-1", "-1", r[9]] for r, s, v in zip(rows, score, top)]
-
-
-def _deliver(rows: list[list[str]], output: Path, mode: str) -> pd.DataFrame:
-    """Write the peaks under a header line that says how they were called, scores at most 1000, and read them."""
-    rows = [[*row[:4], str(min(int(row[4]), 1000)), *row[5:]] for row in rows]
-    rows.sort(key=lambda row: (row[0], int(row[1])))
-    with atomic_path(output) as temporary:
-        temporary.write_text("\n".join([f"# {mode}", *("\t".join(row) for row in rows)]) + "\n", encoding="utf-8")
-    return read_peaks(output)
+def _named(made: Path) -> pd.DataFrame:
+    """Peaks of a narrowPeak by MACS3, named by number instead of the folder they were made in."""
+    peaks = read_bed(made)
+    return peaks.assign(name=[f"macs3_peak_{number}" for number in range(1, len(peaks) + 1)])

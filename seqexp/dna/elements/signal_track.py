@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pandas.api.types import union_categoricals
 
 from seqexp.core.errors import DataError
+from seqexp.dna.genome.names import match_names
 from seqexp.dna.genome.regions import read_bed
 from seqexp.dna.genome.tracks import open_bigwig
 
@@ -25,7 +26,8 @@ def read_track(track: Path, extent: Extent | None = None) -> pd.DataFrame:
     ----------
     track : Path
     extent : mapping, optional
-        Stretches to look at, per chromosome; everything by default. They may overlap.
+        Stretches to look at, per chromosome; everything by default. They may overlap. Names are matched by alias, and
+        the result has the names of the extent.
 
     Returns
     -------
@@ -35,9 +37,10 @@ def read_track(track: Path, extent: Extent | None = None) -> pd.DataFrame:
     Raises
     ------
     DataError
-        The file cannot be read, is no bedGraph, holds overlapping intervals, or has no value in the extent.
+        The file cannot be read, is no bedGraph, holds overlapping intervals, or has no chromosome or no value of the
+        extent.
     """
-    is_bigwig = track.suffix.lower() in (".bw", ".bigwig")
+    is_bigwig = track.name.lower().endswith((".bw", ".bigwig"))
     parts = list(_bigwig_parts(track, extent)) if is_bigwig else [_bedgraph(track, extent)]
     parts = [part for part in parts if len(part)]
     if not parts:
@@ -110,15 +113,23 @@ def highest_value(signal: pd.DataFrame, peaks: pd.DataFrame) -> NDArray[np.float
     return result
 
 
+def _stretches(extent: Extent | None, sizes: Mapping[str, int], track: Path) -> Iterator[tuple[str, str, int, int]]:
+    """Name in the track, name to use, start and end of every stretch to read; those of a chromosome are disjoint."""
+    if extent is None:
+        yield from ((chrom, chrom, 0, size) for chrom, size in sizes.items())
+        return
+    for chrom, partner in match_names(extent, sizes, "the stretches asked for", track).items():
+        yield from ((partner, chrom, low, high) for low, high in _joined(extent[chrom], sizes[partner]))
+
+
 def _bigwig_parts(track: Path, extent: Extent | None) -> Iterator[pd.DataFrame]:
     """Intervals block by block: a whole chromosome as Python tuples would not fit into memory."""
     handle = open_bigwig(track)
     try:
-        for chrom, size in handle.chroms().items():
-            for start, end in _joined([(0, size)] if extent is None else extent.get(chrom, []), size):
-                for low in range(start, end, _BLOCK_BP):
-                    high = min(low + _BLOCK_BP, end)
-                    yield _frame(chrom, np.array(handle.intervals(chrom, low, high) or np.zeros((0, 3))), low, high)
+        for chrom, name, start, end in _stretches(extent, handle.chroms(), track):
+            for low in range(start, end, _BLOCK_BP):
+                high = min(low + _BLOCK_BP, end)
+                yield _frame(name, np.array(handle.intervals(chrom, low, high) or np.zeros((0, 3))), low, high)
     except RuntimeError as error:
         raise DataError(f"the track cannot be read: {error}", where=track, expected="a complete bigWig") from error
     finally:
@@ -141,14 +152,14 @@ def _bedgraph(track: Path, extent: Extent | None) -> pd.DataFrame:
         row = int(np.argmax(np.isnan(value)))
         raise DataError(f"{frame['name'].iloc[row]!r} is no value", where=f"{track}, data row {row + 1}")
     signal = frame[["chrom", "start", "end"]].assign(value=value)
-    if extent is not None:
-        spans = [(c, *s) for c, of in extent.items() for s in _joined(of, int(np.iinfo(np.int64).max))]
-        parts = []
-        for chrom, low, high in spans:
-            hit = signal[(signal["chrom"] == chrom) & (signal["end"] > low) & (signal["start"] < high)]
-            parts.append(hit.assign(start=hit["start"].clip(lower=low), end=hit["end"].clip(upper=high)))
-        signal = pd.concat(parts, ignore_index=True) if parts else signal.iloc[:0]
-    return signal
+    if extent is None:
+        return signal
+    sizes = {str(chrom): int(end) for chrom, end in signal.groupby("chrom")["end"].max().items()}
+    parts = [signal.iloc[:0]]
+    for chrom, name, low, high in _stretches(extent, sizes, track):
+        hit = signal[(signal["chrom"] == chrom) & (signal["end"] > low) & (signal["start"] < high)]
+        parts.append(hit.assign(chrom=name, start=hit["start"].clip(lower=low), end=hit["end"].clip(upper=high)))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _joined(spans: list[tuple[int, int]], size: int) -> list[tuple[int, int]]:
