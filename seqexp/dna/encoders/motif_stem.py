@@ -1,0 +1,92 @@
+"""Motif filters shared by both strands, one token per bin: how well the best site of each motif in the bin scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.encoders.motif_seeds import find_motifs
+
+BINS_ABOVE = 0.05  # share of bins in which a filter without a motif answers
+
+
+class MotifStem(nn.Module):
+    """Bases to bins: filters on both strands, best site per bin, threshold, projection.
+
+    A motif works on either strand, so a filter and its reverse complement share weights and the better one counts:
+    half the parameters, and a window and its reverse complement give the same tokens in reverse order.
+
+    Parameters
+    ----------
+    width : int
+        Channels D of the tokens.
+    bin_bp : int
+        Bases per bin.
+    num_filters : int
+        Motifs.
+    kernel_bp : int
+        Bases of a filter, odd.
+    max_seeds : int
+        Filters that :meth:`seed` may start from motifs found by counting.
+
+    Raises
+    ------
+    ConfigError
+        An even ``kernel_bp`` or a width, bin or number below 1.
+    """
+
+    def __init__(
+        self, width: int, bin_bp: int, num_filters: int = 24, kernel_bp: int = 15, max_seeds: int = 12
+    ) -> None:
+        super().__init__()
+        if kernel_bp % 2 == 0 or min(width, bin_bp, num_filters) < 1:
+            raise ConfigError(
+                f"width {width}, bin_bp {bin_bp}, num_filters {num_filters}, kernel_bp {kernel_bp}",
+                expected="numbers of at least 1 and an odd kernel_bp",
+            )
+        self.width, self.bin_bp, self.kernel_bp, self.max_seeds = width, bin_bp, kernel_bp, max_seeds
+        self.filters = nn.Parameter(torch.randn(num_filters, 4, kernel_bp) * 0.3)
+        self.threshold = nn.Parameter(torch.full((num_filters,), 2.0))
+        self.project = nn.Linear(num_filters, width)
+
+    def scores(self, one_hot: Tensor) -> Tensor:
+        """Best score of each filter in each bin (B, N, filters), of either strand.
+
+        Filters are centred per position: what all four bases share says nothing.
+        """
+        length = one_hot.shape[1]
+        if length % self.bin_bp:
+            raise ConfigError(f"window of {length} bp", expected=f"a multiple of bin_bp = {self.bin_bp}")
+        centred = self.filters - self.filters.mean(dim=1, keepdim=True)
+        both = torch.cat([centred, centred.flip(1, 2)])  # A<->T and C<->G are a flip of the base axis
+        raw = functional.conv1d(one_hot.transpose(1, 2), both, padding=self.kernel_bp // 2)
+        best = functional.max_pool1d(raw, self.bin_bp)
+        forward, backward = best.chunk(2, dim=1)
+        return torch.maximum(forward, backward).transpose(1, 2)
+
+    def forward(self, one_hot: Tensor) -> Tensor:
+        """One-hot bases (B, L, 4) to tokens (B, L / bin_bp, D)."""
+        return self.project(functional.relu(self.scores(one_hot) - self.threshold))
+
+    @torch.no_grad()
+    def seed(self, codes: NDArray[np.uint8], is_open: NDArray[np.bool_]) -> int:
+        """Start filters from motifs enriched in open positions and set all thresholds; returns how many were found.
+
+        Parameters
+        ----------
+        codes : uint8 array (W, L)
+            Training windows.
+        is_open : bool array (W, L)
+        """
+        found = find_motifs(codes, is_open, min(self.max_seeds, len(self.filters)), self.kernel_bp)
+        for row, motif in enumerate(found):
+            self.filters[row] = torch.from_numpy(motif.log_odds.T.copy())
+        one_hot = torch.eye(5, 4)[torch.from_numpy(codes[:32].astype(np.int64))]
+        high = torch.quantile(self.scores(one_hot).flatten(0, 1)[:200_000], 1 - BINS_ABOVE, dim=0)
+        # In centred units a motif's own threshold would need a shift; the rate at which bins exceed it does not.
+        self.threshold.copy_(high)
+        return len(found)

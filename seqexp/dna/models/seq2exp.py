@@ -1,0 +1,176 @@
+"""Seq2Exp: find the positions that matter, read expression from them alone.
+
+    bases (B, L, 4) -> stem -> tokens -> encoder -> hidden -> selector <- signals (B, N, T)
+                                 |                               | mask
+                                 +--> mask * token + (1 - mask) * null -> predictor (gated) -> head (masked) -> expression
+
+Rewritten from the description of Su et al., "Learning to Discover Regulatory Elements for Gene Expression Prediction"
+(ICLR 2025). What differs from the publication, and why:
+
+- The mask acts three times: it mixes tokens with a learned null token, gates what a position may write in the
+  predictor, and weighs the readout. Multiplying tokens alone would be undone by the first normalisation.
+- Sequence and signals enter as two Beta factors that know nothing of each other; their log-odds add.
+- The sequence's evidence is also taught to predict the signals (penalty ``signal``), which shows it every bin of every
+  window; expression alone gives one number per window.
+- Distances to the TSS are features of the head, not a table with a row per position, so any window length works.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.loaders.batch import SequenceBatch
+from seqexp.dna.loaders.statistics import DataStatistics
+from seqexp.dna.selectors.selection import Selection
+from seqexp.dna.selectors.selector import BetaSelector
+from seqexp.objectives.outputs import ModelOutput
+
+
+class Seq2Exp(nn.Module):
+    """Selector and predictor of expression.
+
+    Parameters
+    ----------
+    stem : nn.Module
+        One-hot bases (B, L, 4) to tokens (B, N, D); has ``bin_bp``. :class:`MotifStem` or :class:`SequenceStem`.
+    encoder : nn.Module
+        Tokens to the hidden states that the selector judges. :class:`ConvEncoder` or :class:`Mamba2Encoder`.
+    selector : BetaSelector
+    predictor : nn.Module
+        Reads the selected tokens; takes ``(x, gate)``.
+    head : nn.Module
+        ``(hidden, mask, distance_bp, covariates)`` to predictions (B, G).
+    signal_stem : nn.Module, optional
+        Signals (B, N, T) to tokens (B, N, D) that the predictor sees beside the bases. Without it, signals act
+        through the mask only, which leaves what a position contributes to its sequence.
+    reads_hidden : bool
+        Give the predictor the encoder's hidden states in place of the bare tokens: fewer windows are needed to learn
+        it, but a kept position may then tell of its neighbourhood.
+
+    Raises
+    ------
+    ConfigError
+        Parts of different widths.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        encoder: nn.Module,
+        selector: BetaSelector,
+        predictor: nn.Module,
+        head: nn.Module,
+        signal_stem: nn.Module | None = None,
+        reads_hidden: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = {
+            name: int(part.width) for name, part in (("stem", stem), ("encoder", encoder), ("predictor", predictor))
+        }
+        if len(set(widths.values())) > 1:
+            raise ConfigError(f"parts of different widths: {widths}", where="model", expected="one width for all")
+        self.bin_bp = int(stem.bin_bp)  # type: ignore[arg-type]
+        self.stem, self.encoder, self.selector = stem, encoder, selector
+        self.predictor, self.head, self.signal_stem = predictor, head, signal_stem
+        self.reads_hidden = reads_hidden
+        self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
+
+    def forward(self, batch: SequenceBatch, mask: Tensor | None = None) -> ModelOutput:
+        """Predict expression.
+
+        Parameters
+        ----------
+        batch : SequenceBatch
+        mask : Tensor (B, N), optional
+            Used in place of the selector's mask, such as peaks called on a signal.
+
+        Returns
+        -------
+        ModelOutput
+            With the selection, and the penalties ``kl`` (nats per free bin), ``signal`` (nats per bin and track) and
+            ``kept`` (share of free bins kept).
+        """
+        tokens = self.stem(batch.one_hot())
+        signals = self.binned(batch)
+        distance_bp = self.distance_bp(batch, tokens.shape[1])
+        hidden = self.encoder(tokens)
+        selection = self.selector(hidden, signals, distance_bp, self.binned_blacklist(batch))
+        used = selection.mask if mask is None else mask.to(selection.mask)
+        prediction = self.read(hidden if self.reads_hidden else tokens, signals, used, distance_bp, batch.covariates)
+        free = (~selection.forced).float()
+        num_free = free.sum().clamp_min(1)
+        penalties = {"kl": selection.kl.sum() / num_free, "kept": (selection.mask * free).sum() / num_free}
+        if self.selector.num_tracks:
+            penalties["signal"] = self.selector.agreement(hidden, signals)
+        return ModelOutput(prediction, penalties, selection)
+
+    def read(self, tokens: Tensor, signals: Tensor, mask: Tensor, distance_bp: Tensor, covariates: Tensor) -> Tensor:
+        """Predictions (B, G) from tokens (B, N, D) of which only the share ``mask`` (B, N) may be known."""
+        if self.signal_stem is not None:
+            tokens = tokens + self.signal_stem(signals)
+        share = mask.unsqueeze(-1).to(tokens.dtype)
+        shown = share * tokens + (1 - share) * self.null_token
+        read = self.predictor(shown, gate=mask)
+        return self.head(read, mask=mask, distance_bp=distance_bp, covariates=covariates)
+
+    def select(self, batch: SequenceBatch) -> Selection:
+        """The selection of a batch, without a prediction."""
+        hidden = self.encoder(self.stem(batch.one_hot()))
+        distance_bp = self.distance_bp(batch, hidden.shape[1])
+        return self.selector(hidden, self.binned(batch), distance_bp, self.binned_blacklist(batch))
+
+    def calibrate(self, statistics: DataStatistics) -> None:
+        """Fit the signal map, and start motif filters from what stands out in open training bins.
+
+        Raises
+        ------
+        ConfigError
+            The data have another number of tracks than the selector.
+        """
+        found = len(statistics.track_names)
+        if found != self.selector.num_tracks:
+            raise ConfigError(
+                f"the data have {found} tracks, the selector is built for {self.selector.num_tracks}",
+                where="model: selector: num_tracks",
+                expected=f"num_tracks = {found} ({', '.join(statistics.track_names) or 'none'})",
+            )
+        quantiles = torch.as_tensor(statistics.signal_quantiles)
+        levels = torch.as_tensor(statistics.levels)
+        self.selector.calibrate(quantiles, levels)
+        if self.signal_stem is not None and hasattr(self.signal_stem, "calibrate"):
+            self.signal_stem.calibrate(quantiles[:, int(torch.searchsorted(levels, torch.tensor(0.98)))])
+        sample = statistics.sample
+        if sample is not None and found and hasattr(self.stem, "seed"):
+            with torch.no_grad():
+                evidence = self.selector.signals.logit(self.binned(sample))
+            is_open = (evidence > 0).repeat_interleave(self.bin_bp, dim=1)
+            self.stem.seed(sample.codes.numpy(), np.asarray(is_open))
+
+    def binned(self, batch: SequenceBatch) -> Tensor:
+        """Signals (B, N, T) at the bins of the stem; means of known values, NaN where none is known."""
+        signals = batch.signal_values()[..., : self.selector.num_tracks]
+        fold = self._fold(batch)
+        return signals if fold == 1 else torch.nanmean(signals.unflatten(1, (-1, fold)), dim=2)
+
+    def binned_blacklist(self, batch: SequenceBatch) -> Tensor:
+        """Bins (B, N) of the stem that touch the blacklist."""
+        fold = self._fold(batch)
+        return batch.blacklist if fold == 1 else batch.blacklist.unflatten(1, (-1, fold)).any(dim=2)
+
+    def distance_bp(self, batch: SequenceBatch, num_bins: int) -> Tensor:
+        """Signed distance (B, N) of bin centres from the TSS in the direction of transcription."""
+        centre = (torch.arange(num_bins, device=batch.tss_bp.device) + 0.5) * self.bin_bp - 0.5
+        distance = centre - batch.tss_bp.unsqueeze(1).float()
+        return torch.where(batch.is_reversed.unsqueeze(1), -distance, distance)
+
+    def _fold(self, batch: SequenceBatch) -> int:
+        if self.bin_bp % batch.bin_bp:
+            raise ConfigError(
+                f"signals come in bins of {batch.bin_bp} bp, the model works in bins of {self.bin_bp} bp",
+                where="data: signal_bin_bp",
+                expected=f"a divisor of {self.bin_bp}",
+            )
+        return self.bin_bp // batch.bin_bp
