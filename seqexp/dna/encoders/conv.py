@@ -53,17 +53,18 @@ class ConvBlock(nn.Module):
         self.spread = nn.Conv1d(
             width, width, kernel_size, dilation=dilation, padding=dilation * (kernel_size // 2), bias=False
         )
-        self.shift = nn.Parameter(torch.zeros(width, 1))
+        self.shift = nn.Parameter(torch.zeros(width))
         self.mix = nn.Conv1d(width, width, 1)
         self.dropout = nn.Dropout(dropout)
-        self.scale = nn.Parameter(torch.full((width, 1), layer_scale))
+        self.scale = nn.Parameter(torch.full((width,), layer_scale))
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
         """One update of (B, D, N); ``gate`` (B, 1, N) or None for all ones."""
         shown = self.norm(x)
         if gate is not None:
             shown = shown * gate
-        update = self.scale * self.dropout(self.mix(functional.gelu(self.spread(shown) + self.shift)))
+        spread = functional.gelu(self.spread(shown) + self.shift[:, None])
+        update = self.scale[:, None] * self.dropout(self.mix(spread))
         return x + (update if gate is None else update * gate)
 
 
@@ -260,7 +261,7 @@ class SignalStem(nn.Module):
 
 
 def _words(bases: Tensor, word_bp: int, stride_bp: int) -> Tensor:
-    """One-hot words (B, 4**k, ceil(L / stride)) of bases (B, 4, L): the outer product of k neighbours, zero past the end."""
+    """One-hot words (B, 4**k, L / stride) of bases (B, 4, L): outer product of k neighbours, zero past the end."""
     padded = functional.pad(bases, (0, word_bp - 1))
     length = bases.shape[-1]
     words = bases[..., ::stride_bp]

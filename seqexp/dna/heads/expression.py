@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
+from seqexp.dna.heads.scanning import ScanningReadout
 
 _SCALES_BP = (10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0)
+NUM_DISTANCE_FEATURES = 2 * len(_SCALES_BP) + 2
 
 
 def distance_features(distance_bp: Tensor) -> Tensor:
@@ -56,6 +58,8 @@ class ExpressionHead(nn.Module):
         On the pooled vector and the hidden layer.
     value_width : int, optional
         Channels that each readout averages, by default ``width // num_readouts`` times 2.
+    num_scans : int
+        Scanning readouts beside the attention readouts, see :class:`ScanningReadout`; they need ``distance_bp``.
 
     Raises
     ------
@@ -72,6 +76,7 @@ class ExpressionHead(nn.Module):
         hidden: int = 64,
         dropout: float = 0.1,
         value_width: int | None = None,
+        num_scans: int = 0,
     ) -> None:
         super().__init__()
         if num_readouts < 1:
@@ -79,9 +84,10 @@ class ExpressionHead(nn.Module):
         self.num_readouts, self.num_covariates = num_readouts, num_covariates
         self.value_width = value_width or max(2 * width // num_readouts, 1)
         self.score = nn.Linear(width, num_readouts)
-        self.distance_score = nn.Linear(20, num_readouts, bias=False)
+        self.distance_score = nn.Linear(NUM_DISTANCE_FEATURES, num_readouts, bias=False)
         self.value = nn.Linear(width, num_readouts * self.value_width)
-        pooled = num_readouts * (self.value_width + 1)
+        self.scan = ScanningReadout(width, num_scans, self.value_width) if num_scans else None
+        pooled = num_readouts * (self.value_width + 1) + (self.scan.num_features if self.scan is not None else 0)
         self.layers = nn.Sequential(
             nn.LayerNorm(pooled + num_covariates),
             nn.Dropout(dropout),
@@ -106,7 +112,7 @@ class ExpressionHead(nn.Module):
         mask : Tensor, (B, N), optional
             Weight of each position in [0, 1]; all ones when absent.
         distance_bp : Tensor, (B, N), optional
-            Signed distance of each position to the TSS.
+            Signed distance of each position to the TSS; needed when ``num_scans`` is above 0.
         covariates : Tensor, (B, F), optional
             Needed when ``num_covariates`` is above 0.
 
@@ -117,7 +123,7 @@ class ExpressionHead(nn.Module):
         Raises
         ------
         ConfigError
-            Covariates of another number than ``num_covariates``.
+            Covariates of another number than ``num_covariates``, or no distances for the scans.
         """
         pooled = self.pool(hidden, mask, distance_bp)
         found = 0 if covariates is None else covariates.shape[-1]
@@ -141,8 +147,13 @@ class ExpressionHead(nn.Module):
         return raw / (raw.sum(1, keepdim=True) + torch.exp(-top))
 
     def pool(self, hidden: Tensor, mask: Tensor | None = None, distance_bp: Tensor | None = None) -> Tensor:
-        """Pooled vector (B, R * (V + 1)): what each readout saw, and how much weight it found in all."""
+        """Pooled vector (B, P): what each readout saw, how much weight it found in all, and what the scans read."""
         weights = self.weights(hidden, mask, distance_bp).to(hidden.dtype)
         values = self.value(hidden).unflatten(-1, (self.num_readouts, self.value_width))
         seen = torch.einsum("bnr,bnrv->brv", weights, values)
-        return torch.cat([seen.flatten(1), weights.sum(1)], dim=-1)
+        parts = [seen.flatten(1), weights.sum(1)]
+        if self.scan is not None:
+            if distance_bp is None:
+                raise ConfigError("no distances", expected="distance_bp, since num_scans is above 0")
+            parts.append(self.scan(hidden, mask, distance_bp))
+        return torch.cat(parts, dim=-1)

@@ -1,0 +1,172 @@
+"""The control without a selector: stems, dilated encoder and head, with every position open.
+
+A model that selects elements shows by it what selecting costs: same parts, same data, nothing left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.encoders.conv import ConvEncoder, SequenceStem, SignalStem
+from seqexp.dna.heads.expression import NUM_DISTANCE_FEATURES, ExpressionHead, distance_features
+from seqexp.objectives.outputs import ModelOutput
+
+if TYPE_CHECKING:
+    from seqexp.dna.loaders.batch import SequenceBatch
+    from seqexp.dna.loaders.statistics import DataStatistics
+
+
+class ConvExpression(nn.Module):
+    """Expression from a window by a dilated CNN, or by the average of several that share nothing.
+
+    Parameters
+    ----------
+    num_tracks : int
+        Tracks T of the data; 0 for DNA only.
+    width : int
+        Channels D of the tokens.
+    bin_bp : int
+        Bases per token; a multiple of the data's ``signal_bin_bp``.
+    kernel_bp, stride_bp, word_bp, num_stem_blocks : int
+        Of the :class:`SequenceStem`. ``stride_bp = word_bp = 3`` reads codons, where the TSS of the data is the start
+        codon and its ``upstream_bp`` and shifts are multiples of 3.
+    signal_kernel : int
+        Bins that the first convolution over the signals sees, odd.
+    dilations : sequence of int
+        Of the encoder, one residual block each.
+    kernel_size : int
+        Taps of each block.
+    num_readouts, num_scans, hidden : int
+        Of the :class:`ExpressionHead`.
+    dropout, head_dropout : float
+        Of the encoder and the head.
+    num_covariates : int
+        Gene covariates F of the data.
+    num_members : int
+        Independent networks whose predictions are averaged. With the penalty ``disagreement`` at weight 1 the mean
+        squared error of the average becomes the mean of the members' own errors, so that each learns by itself.
+    """
+
+    target_mean: Tensor
+    target_std: Tensor
+
+    def __init__(
+        self,
+        num_tracks: int,
+        width: int = 64,
+        bin_bp: int = 12,
+        kernel_bp: int = 15,
+        stride_bp: int = 1,
+        word_bp: int = 0,
+        num_stem_blocks: int = 1,
+        signal_kernel: int = 15,
+        dilations: Sequence[int] = (1, 2, 4, 8, 16),
+        kernel_size: int = 3,
+        num_readouts: int = 4,
+        num_scans: int = 0,
+        hidden: int = 64,
+        dropout: float = 0.1,
+        head_dropout: float = 0.2,
+        num_covariates: int = 0,
+        num_members: int = 1,
+    ) -> None:
+        super().__init__()
+        if num_members < 1:
+            raise ConfigError(f"num_members {num_members}", expected="at least 1")
+        self.num_tracks, self.bin_bp = num_tracks, bin_bp
+        self.register_buffer("target_mean", torch.zeros(()))
+        self.register_buffer("target_std", torch.ones(()))
+        self.members = nn.ModuleList()
+        for _ in range(num_members):
+            stem = SequenceStem(width, bin_bp, kernel_bp, stride_bp, word_bp, num_stem_blocks)
+            signal_stem = SignalStem(num_tracks, width, signal_kernel) if num_tracks else None
+            encoder = ConvEncoder(width, dilations, kernel_size, dropout)
+            head = ExpressionHead(
+                width, 1, num_readouts, num_covariates, hidden, dropout=head_dropout, num_scans=num_scans
+            )
+            self.members.append(_Member(stem, signal_stem, encoder, head))
+
+    def calibrate(self, statistics: DataStatistics) -> None:
+        """Take the units of the signals (a high quantile) and of the target from the training windows."""
+        self.target_mean.fill_(statistics.target_mean)
+        self.target_std.fill_(statistics.target_std)
+        scale = high_quantile(statistics)
+        for module in self.modules():
+            if isinstance(module, SignalStem):
+                module.calibrate(scale)
+
+    def forward(self, batch: SequenceBatch) -> ModelOutput:
+        """Predict the targets (B, 1), with the penalty ``disagreement`` where there are several members.
+
+        Raises
+        ------
+        ConfigError
+            Tracks or bins of the batch are not those of the network.
+        """
+        one_hot = batch.one_hot()
+        signals = bin_signals(batch.signal_values(), one_hot.shape[1] // self.bin_bp)
+        if signals.shape[-1] != self.num_tracks:
+            raise ConfigError(f"{signals.shape[-1]} tracks in the data", expected=f"num_tracks = {self.num_tracks}")
+        distance_bp = token_distance_bp(batch, self.bin_bp)
+        answers = torch.stack([member(one_hot, signals, distance_bp, batch.covariates) for member in self.members])
+        answers = self.target_mean + self.target_std * answers.float()
+        prediction = answers.mean(0)
+        if len(self.members) == 1:
+            return ModelOutput(prediction)
+        return ModelOutput(prediction, {"disagreement": answers.var(0, unbiased=False).mean()})
+
+
+class _Member(nn.Module):
+    """One network: sequence and signals are embedded, placed, encoded and read."""
+
+    def __init__(
+        self, stem: SequenceStem, signal_stem: SignalStem | None, encoder: ConvEncoder, head: ExpressionHead
+    ) -> None:
+        super().__init__()
+        self.stem, self.signal_stem, self.encoder, self.head = stem, signal_stem, encoder, head
+        self.place = nn.Linear(NUM_DISTANCE_FEATURES, stem.width, bias=False)
+
+    def forward(self, one_hot: Tensor, signals: Tensor, distance_bp: Tensor, covariates: Tensor) -> Tensor:
+        tokens = self.stem(one_hot)
+        if self.signal_stem is not None:
+            tokens = tokens + self.signal_stem(signals)
+        tokens = tokens + self.place(distance_features(distance_bp))
+        return self.head(self.encoder(tokens), None, distance_bp, covariates)
+
+
+def token_distance_bp(batch: SequenceBatch, bin_bp: int) -> Tensor:
+    """Signed distance (B, N) of token centres to the TSS in gene orientation, float32; negative upstream."""
+    num_tokens = batch.codes.shape[1] // bin_bp
+    centre = (torch.arange(num_tokens, device=batch.codes.device) + 0.5) * bin_bp - 0.5
+    distance = centre - batch.tss_bp.unsqueeze(1)
+    return torch.where(batch.is_reversed.unsqueeze(1), -distance, distance)
+
+
+def bin_signals(signals: Tensor, num_tokens: int) -> Tensor:
+    """Mean of signals (B, N, T) in each of ``num_tokens`` equal stretches, missing values left out.
+
+    Raises
+    ------
+    ConfigError
+        N is not a multiple of ``num_tokens``.
+    """
+    num_bins = signals.shape[1]
+    if num_bins == num_tokens or signals.shape[-1] == 0:
+        return signals
+    if num_bins % num_tokens:
+        raise ConfigError(
+            f"{num_bins} signal bins for {num_tokens} tokens", expected="bin_bp a multiple of signal_bin_bp"
+        )
+    return signals.unflatten(1, (num_tokens, -1)).nanmean(2)
+
+
+def high_quantile(statistics: DataStatistics) -> Tensor:
+    """Per track (T,), the highest quantile of the training windows at a level below 1 that is at most 0.99."""
+    levels = torch.as_tensor(statistics.levels)
+    chosen = int((levels <= 0.9901).nonzero().max())
+    return torch.as_tensor(statistics.signal_quantiles)[:, chosen]
