@@ -61,6 +61,9 @@ def run_fit(
         return trainer
     if is_first_process():  # processes that Lightning starts beside it find the folder opened
         check_folder(folder, overwrite, resume)
+        # Data that cannot be used are found before a folder is made or an earlier run is replaced.
+        settings.datamodule.prepare_data()
+        settings.datamodule.setup("fit")
         open_folder(folder, previous)
     trainer = settings.build_trainer(
         callbacks=make_callbacks(folder, settings.options, settings.settings, previous),
