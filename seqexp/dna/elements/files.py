@@ -9,6 +9,7 @@ import pandas as pd
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import atomic_path, require_writable
 from seqexp.dna.elements.calling import merge_elements
+from seqexp.dna.elements.compare import disjoint
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.writers import Written, write_bed, write_bedgraph, write_bigwig, write_narrowpeak
@@ -85,7 +86,7 @@ def copy_peaks(path: str | Path, output: str | Path) -> pd.DataFrame:
     DataFrame
         See :func:`seqexp.dna.elements.peaks.read_peaks`.
     """
-    peaks = read_peaks(path)
+    peaks = disjoint(read_peaks(path))
     rows = peaks.sort_values(["chrom", "start"], ignore_index=True)
     top = float(rows["score"].max()) if len(rows) else 1.0
     table = rows[["chrom", "start", "end"]].assign(

@@ -129,7 +129,7 @@ def compare_files(
     if windows is None:
         windows, gene_ids = tiles(peaks, read_bed(elements_path))
     cut = elements_in_windows(elements_path, windows, gene_ids)
-    local = [disjoint(cut), in_windows(_renamed(peaks, windows, peaks_path), windows, gene_ids)]
+    local = [disjoint(t) for t in (cut, in_windows(_renamed(peaks, windows, peaks_path), windows, gene_ids))]
     for table, path in zip(local, (elements_path, peaks_path)):
         if table.empty:
             raise DataError("nothing lies in the windows", where=path, expected="intervals that reach into a window")
