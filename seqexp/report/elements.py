@@ -15,9 +15,9 @@ from seqexp.core.errors import MissingExtraError
 from seqexp.dna.elements import truth as planted
 from seqexp.dna.elements.calling import call_elements, kept_bins, merge_elements
 from seqexp.dna.elements.compare import compare, cover, in_windows, trim_to_budget
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.masks import MaskSet, promoter_bins
 from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks
-from seqexp.dna.elements.protocol import fixed_mask_scores, promoter_bins
+from seqexp.dna.elements.protocol import fixed_mask_scores
 from seqexp.dna.elements.writers import write_bed, write_bedgraph, write_bigwig, write_narrowpeak
 
 if TYPE_CHECKING:

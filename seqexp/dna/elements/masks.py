@@ -24,6 +24,13 @@ from seqexp.dna.genome.interval import Interval
 _VERSION = 1
 
 
+def promoter_bins(num_bins: int, bin_bp: int, tss_bp: int, promoter_bp: int) -> NDArray[np.bool_]:
+    """Bins (N,), in gene orientation, that touch the ``promoter_bp`` around the TSS."""
+    starts = np.arange(num_bins) * bin_bp
+    low, high = tss_bp - promoter_bp // 2, tss_bp + (promoter_bp + 1) // 2
+    return (starts < high) & (starts + bin_bp > low)
+
+
 @dataclass(frozen=True)
 class MaskSet:
     """One mask per gene window.
@@ -121,9 +128,7 @@ class MaskSet:
         """
         if self.tss_offset_bp is None:
             raise DataError("the masks do not say where the TSS lies", expected="masks with a TSS offset")
-        starts = np.arange(self.values.shape[1]) * self.bin_bp
-        low, high = self.tss_offset_bp - promoter_bp // 2, self.tss_offset_bp + (promoter_bp + 1) // 2
-        return (starts < high) & (starts + self.bin_bp > low)
+        return promoter_bins(self.values.shape[1], self.bin_bp, self.tss_offset_bp, promoter_bp)
 
     def select(self, rows: ArrayLike) -> MaskSet:
         """The masks of some genes, by row number."""
