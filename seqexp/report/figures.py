@@ -50,6 +50,8 @@ def learning_curves(log: pd.DataFrame) -> Figure:
                     f"best {series[best]:.3f}", (best, series[best]), xytext=(4, -12), textcoords="offset points"
                 )
         right.set(xlabel="epoch", ylabel="Pearson r", title="Validation")
+        for axis in (left, right):
+            axis.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
