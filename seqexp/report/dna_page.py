@@ -137,8 +137,8 @@ def _elements(results: RunResults) -> list[Section]:
     if results.protocol is not None:
         text = (
             "The trained predictor with its mask replaced by a fixed one, at equal budgets, promoter open on both "
-            "sides (the comparison of Su et al. 2025, Table 2, with the promoter handicap removed). The predictor was not "
-            "trained again, so read the correlation, not the scale."
+            "sides (the comparison of Su et al. 2025, Table 2, with the promoter handicap removed). The predictor was "
+            "not trained again, so read the correlation, not the scale."
         )
         sections.append(
             Section("fixed", "Fixed masks for the same predictor", text).add_table(results.protocol.drop(columns="mse"))
