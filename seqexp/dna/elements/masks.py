@@ -28,7 +28,7 @@ def promoter_bins(num_bins: int, bin_bp: int, tss_bp: int, promoter_bp: int) -> 
     """Bins (N,), in gene orientation, that touch the ``promoter_bp`` around the TSS."""
     starts = np.arange(num_bins) * bin_bp
     low, high = tss_bp - promoter_bp // 2, tss_bp + (promoter_bp + 1) // 2
-    return (starts < high) & (starts + bin_bp > low)
+    return (starts < high) & (starts + bin_bp > low) & (high > low)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,101 @@
+"""Planted truth: which bins are planted, the fixed signal rules, the area with its interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqexp.core.errors import DataError
+from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.truth import (
+    at_budget,
+    curve,
+    peak_scores,
+    planted_bins,
+    score_truth,
+    seq2exp_rule,
+    signal_rule,
+)
+from seqexp.dna.genome.interval import Interval
+from seqexp.objectives.metrics import average_precision
+
+
+@pytest.fixture
+def masks() -> MaskSet:
+    windows = (Interval("chr1", 100, 140, "+"), Interval("chr1", 120, 160, "-"))
+    return MaskSet(("a", "b"), windows, np.zeros((2, 4), np.float32), 10, {"chr1": 1000})
+
+
+def test_planted_bins_are_those_of_the_own_gene(masks: MaskSet) -> None:
+    rows = [("chr1", 114, 131, "a"), ("chr1", 152, 154, "b"), ("chr1", 500, 600, "a"), ("chr1", 0, 9, "z")]
+    truth = pd.DataFrame(rows, columns=["chrom", "start", "end", "gene_id"])
+    expected = [[False, True, True, False], [False, False, False, True]]  # the last fills a fifth of its bin only
+    assert planted_bins(truth, masks).tolist() == expected
+
+
+def test_bins_take_the_score_of_the_best_peak_over_their_middle(masks: MaskSet) -> None:
+    rows = [("chr1", 112, 126, 2.0, 5), ("chr1", 124, 150, 5.0, 5), ("chr2", 100, 140, 9.0, 5)]
+    peaks = pd.DataFrame(rows, columns=["chrom", "start", "end", "score", "summit_bp"])
+    assert peak_scores(peaks, masks).tolist() == [[0, 2, 5, 5], [5, 5, 5, 0]]
+
+
+def test_signal_rule_is_one_at_the_thresholds() -> None:
+    signals = np.array([[[2.0, 10.0], [4.0, 0.0], [np.nan, 20.0]]])
+    assert signal_rule(signals, [2.0, 10.0])[0].tolist() == [1.0, 1.0, 1.0]
+    assert signal_rule(signals, [2.0, 10.0], [3, 1])[0].tolist() == [1.0, 1.5, 0.5]
+    assert signal_rule(np.zeros((1, 3, 0)), []).tolist() == [[0, 0, 0]]
+    for bad in ([1.0], [1.0, 1.0, 1.0]):
+        with pytest.raises(DataError, match="one per track"):
+            signal_rule(signals, bad)
+    with pytest.raises(DataError, match="one per track"):
+        signal_rule(signals, [1.0, 1.0], [-1, 2])
+
+
+def test_published_rule_cuts_where_it_was_published_to() -> None:
+    at = np.array([[[1.5, 0.2, 1.0], [5.0, 1.0, 0.5], [0.0, 0.0, 0.0]]])
+    np.testing.assert_allclose(seq2exp_rule(at)[0], [0.0, 0.4 * 3.5 + 0.4 * 0.8 - 0.2 * 0.5, -0.88], atol=1e-6)
+    np.testing.assert_allclose(seq2exp_rule(at[..., :2])[0], [0.0, 2.15, -0.85], atol=1e-6)
+    with pytest.raises(DataError, match="1 tracks"):
+        seq2exp_rule(at[..., :1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_area_groups_ties_and_its_interval_is_over_genes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    is_planted = rng.random((30, 40)) < 0.1
+    scores = np.round(is_planted * 0.5 + rng.random((30, 40)), 1)
+    bound = score_truth(scores, is_planted)
+    assert bound.value == pytest.approx(average_precision(scores.ravel(), is_planted.ravel()))
+    assert bound.low < bound.value < bound.high
+    used = rng.random((30, 40)) < 0.7
+    expected = average_precision(scores[used], is_planted[used])
+    assert score_truth(scores, is_planted, num_resamples=2, is_used=used).value == pytest.approx(expected)
+    order = rng.permutation(30)
+    assert score_truth(scores[order], is_planted[order]).value == pytest.approx(bound.value)
+
+
+def test_area_of_no_information_is_the_prevalence() -> None:
+    is_planted = np.zeros((10, 10), dtype=bool)
+    is_planted[:, 3] = True
+    assert score_truth(np.zeros((10, 10)), is_planted).value == pytest.approx(0.1)
+    assert np.isnan(score_truth(np.zeros((2, 2)), np.zeros((2, 2), dtype=bool)).value)
+
+
+def test_resamples_weigh_whole_genes() -> None:
+    """Two genes, one ranked perfectly and one in reverse: draws are one of three mixtures."""
+    scores = np.array([[0.9, 0.1], [0.1, 0.9]])
+    is_planted = np.array([[True, False], [True, False]])
+    bound = score_truth(scores, is_planted, num_resamples=400)
+    assert (bound.low, bound.high) == pytest.approx((0.5, 1.0))
+
+
+def test_at_budget_and_curve() -> None:
+    is_planted = np.array([[True, False, True, False]])
+    assert at_budget(np.array([[True, True, False, False]]), is_planted) == (0.5, 0.5)
+    assert np.isnan(at_budget(np.zeros((1, 4), dtype=bool), is_planted)[0])
+    recall, precision, area = curve(np.array([[0.9, 0.8, 0.7, 0.1]]), is_planted)
+    assert (np.diff(recall) >= 0).all()
+    assert recall[-1] == 1.0
+    assert precision[0] == 1.0
+    assert area == pytest.approx(0.5 + 0.5 * 2 / 3)
