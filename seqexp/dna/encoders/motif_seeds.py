@@ -104,7 +104,8 @@ def find_motifs(
     base = base / base.sum()
     first = (width_bp - word_bp) // 2
     words, is_forward = _words(opened.bases[:, first : first + word_bp])
-    elsewhere = np.bincount(_words(closed.bases[:, first : first + word_bp])[0], minlength=4**word_bp)
+    other_words = _words(closed.bases[:, first : first + word_bp])[0]
+    elsewhere = np.bincount(other_words[other_words >= 0], minlength=4**word_bp)
     is_free = words >= 0
     seeds: list[MotifSeed] = []
     for _ in range(2 * num_motifs):
