@@ -35,12 +35,12 @@ def main(argv: list[str]) -> int:
 
 def _peaks(arguments: argparse.Namespace) -> pd.DataFrame:
     from seqexp.core.files import require_writable
-    from seqexp.dna.elements.files import copy_peaks
-    from seqexp.dna.elements.peaks import call_on_alignments, call_on_track
+    from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, write_peaks
+    from seqexp.dna.genome.regions import read_bed
 
     require_writable(arguments.out.parent)
     if arguments.narrowpeak:
-        return copy_peaks(arguments.narrowpeak, arguments.out)
+        return write_peaks(read_bed(arguments.narrowpeak), arguments.out, f"mode=read file={arguments.narrowpeak.name}")
     if arguments.alignments:
         return call_on_alignments(
             arguments.alignments,
@@ -51,7 +51,7 @@ def _peaks(arguments: argparse.Namespace) -> pd.DataFrame:
             arguments.control,
             arguments.use_model,
             arguments.shift_bp,
-            arguments.extend_bp,
+            arguments.extsize_bp,
         )
     return call_on_track(
         arguments.track,
@@ -91,5 +91,5 @@ def _parser() -> argparse.ArgumentParser:
     reads.add_argument(
         "--shift-bp", type=int, default=0, help="else move 5' ends of single reads (default: %(default)s)"
     )
-    reads.add_argument("--extend-bp", type=int, default=200, help="and extend them to (default: %(default)s)")
+    reads.add_argument("--extsize-bp", type=int, default=200, help="and extend them to (default: %(default)s)")
     return parser

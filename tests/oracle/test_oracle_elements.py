@@ -1,16 +1,17 @@
-"""Masks, calling, trimming and comparison against plain Python sets of positions; nulls and areas against numpy, sklearn."""
+"""Masks, calling, trimming and comparison against plain Python sets of positions, numpy and sklearn."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score
+
 from seqexp.dna.elements.calling import call_elements, kept_bins, merge_elements
 from seqexp.dna.elements.compare import _shifted_overlap, compare, cover, disjoint, in_windows, trim_to_budget
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.truth import curve, peak_scores, planted_bins, score_truth
 from seqexp.dna.genome.interval import Interval
-from sklearn.metrics import average_precision_score
 
 SIZES = {"chr1": 3_000, "chr2": 1_300}
 BIN = 20
@@ -169,11 +170,15 @@ def test_windows_and_coverage(seed: int) -> None:
     for window, covered in zip(masks.windows, covers):
         wanted = [(window.chrom, base) in every for base in range(window.start, window.end)]
         assert covered.tolist() == wanted
+    middles_of = {gene_id: set() for gene_id in masks.gene_ids}
+    for row in local.itertuples():
+        middles_of[row.gene_id].add((row.chrom, (row.start + row.end) // 2))
     is_planted = masks.forward(planted_bins(local, masks))
     scores = masks.forward(peak_scores(peaks, masks))
     for row, bins in enumerate(bases_of_bins(masks)):
         for number, bases in enumerate(bins):
-            assert is_planted[row, number] == (len(bases & every) >= BIN / 2)
+            half = len(bases & every) >= BIN / 2
+            assert is_planted[row, number] == (half or bool(bases & middles_of[masks.gene_ids[row]]))
             if len(bases) == BIN:
                 middle = min(bases)[1] + BIN // 2
                 over = peaks[(peaks["chrom"] == masks.windows[row].chrom) & (peaks["start"] <= middle)]

@@ -7,11 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.core.files import atomic_path, require_writable
+from seqexp.core.files import require_writable
 from seqexp.dna.elements.calling import merge_elements
-from seqexp.dna.elements.compare import disjoint
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.writers import Written, write_bed, write_bedgraph, write_bigwig, write_narrowpeak
 from seqexp.dna.genome.tables import read_table, require_column
 
@@ -76,29 +74,3 @@ def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Pa
         write_bedgraph(track, folder / "mask.bedGraph", sizes),
         write_bigwig(track, folder / "mask.bw", sizes),
     ]
-
-
-def copy_peaks(path: str | Path, output: str | Path) -> pd.DataFrame:
-    """Read existing peaks and write them as narrowPeak: overlapping ones united, the best with score 1000.
-
-    Returns
-    -------
-    DataFrame
-        See :func:`seqexp.dna.elements.peaks.read_peaks`.
-    """
-    peaks = disjoint(read_peaks(path))
-    rows = peaks.sort_values(["chrom", "start"], ignore_index=True)
-    top = float(rows["score"].max()) if len(rows) else 1.0
-    table = rows[["chrom", "start", "end"]].assign(
-        name=[f"peak_{number}" for number in range(1, len(rows) + 1)],
-        score=(rows["score"] / (top or 1.0) * 1000).clip(0, 1000).round().astype(int),
-        strand=".",
-        signal=rows["score"].map("{:.9g}".format),
-        p_value=-1,
-        q_value=-1,
-        summit=rows["summit_bp"],
-    )
-    with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as handle:
-        handle.write(f"# mode=read file={Path(path).name}\n")
-        table.to_csv(handle, sep="\t", header=False, index=False)
-    return peaks

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError, DataError, MissingExtraError
 from seqexp.core.files import atomic_path
-from seqexp.dna.elements.signal_track import Extent, choose_cutoff, highest_value, read_track
+from seqexp.dna.elements.signal_track import Extent, choose_cutoff, highest_value, read_track, without_gaps
 from seqexp.dna.genome.regions import read_bed
 
 FORMATS = ("AUTO", "BAM", "SAM", "BED", "BEDPE", "BAMPE")
@@ -156,7 +156,7 @@ def call_on_track(
         chosen = choose_cutoff(signal, int(target_bp or 0), min_length_bp, max_gap_bp)
     with tempfile.TemporaryDirectory() as folder:
         bedgraph, made = Path(folder, "track.bedGraph"), Path(folder, "peaks.narrowPeak")
-        signal.to_csv(bedgraph, sep="\t", header=False, index=False, float_format="%.9g")
+        without_gaps(signal).to_csv(bedgraph, sep="\t", header=False, index=False, float_format="%.9g")
         arguments = ["bdgpeakcall", "-i", str(bedgraph), "-c", f"{chosen:.9g}", "-l", str(min_length_bp)]
         arguments += ["-g", str(max_gap_bp), "--no-trackline", "--outdir", folder, "-o", made.name]
         _run(program, arguments, made)

@@ -56,6 +56,19 @@ def read_track(track: Path, extent: Extent | None = None) -> pd.DataFrame:
     return signal
 
 
+def without_gaps(signal: pd.DataFrame) -> pd.DataFrame:
+    """The track with 0 in the gaps between its intervals, sorted.
+
+    MACS3 keeps only where each interval of a bedGraph ends, so that it reads a gap as part of the interval behind it.
+    """
+    chrom, start, end = signal["chrom"], signal["start"].to_numpy(), signal["end"].to_numpy()
+    is_gap = (chrom.iloc[1:].to_numpy() == chrom.iloc[:-1].to_numpy()) & (start[1:] > end[:-1])
+    rows = np.flatnonzero(is_gap)
+    gaps = signal.iloc[rows].assign(start=end[rows], end=start[rows + 1], value=np.float32(0))
+    filled = pd.concat([signal, gaps], ignore_index=True)
+    return filled.sort_values(["chrom", "start"], kind="stable", ignore_index=True)
+
+
 def choose_cutoff(signal: pd.DataFrame, target_bp: int, min_length_bp: int = 0, max_gap_bp: int = 0) -> float:
     """Highest cutoff whose peaks hold at least ``target_bp`` base pairs.
 
