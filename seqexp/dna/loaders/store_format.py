@@ -153,9 +153,9 @@ def read_index(folder: Path) -> StoreIndex:
         chroms = tuple((str(name), int(size)) for name, size in content["chroms"])
         tracks = {name: StoreEntry(**entry) for name, entry in content["tracks"].items()}
         return StoreIndex(chroms, StoreEntry(**content["codes"]), tracks)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError("there is no store", where=folder, fix="seqexp data prepare, or source: files") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"the index of the store cannot be read: {error}",
             where=path,
