@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from seqexp.dna.elements.matched import Matched
     from seqexp.dna.genome.interval import Interval
+    from seqexp.objectives.bootstrap import Bound
 
 EPILOG = """examples:
   seqexp compare --elements elements/elements_per_gene.bed --peaks peaks.narrowPeak --masks runs/yeast/masks.npz \\
@@ -60,7 +61,8 @@ def _write(matched: Matched, per_gene_path: Path, pooled_path: Path) -> None:
 
     from seqexp.core.files import atomic_path
 
-    pooled = pd.DataFrame([{"budget_bp": matched.budget_bp, **asdict(matched.pooled)}])
+    ends = {f"{name}_{end}": getattr(bound, end) for name, bound in matched.bounds.items() for end in ("low", "high")}
+    pooled = pd.DataFrame([{"budget_bp": matched.budget_bp, **asdict(matched.pooled), **ends}])
     for table, path in ((matched.per_gene, per_gene_path), (pooled, pooled_path)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="NaN")
@@ -73,14 +75,18 @@ def _render(matched: Matched) -> str:
         ("budget on each side (bp)", f"{matched.budget_bp:,}"),
         ("elements: kept of all in windows (bp)", f"{pooled.elements_bp:,} of {offered[0]:,}"),
         ("peaks: kept of all in windows (bp)", f"{pooled.peaks_bp:,} of {offered[1]:,}"),
-        ("elements inside peaks (precision)", f"{pooled.precision:.4f}"),
-        ("peaks inside elements (recall)", f"{pooled.recall:.4f}"),
-        ("Jaccard index", f"{pooled.jaccard:.4f}"),
+        ("elements inside peaks (precision)", _with_interval(matched.bounds["precision"])),
+        ("peaks inside elements (recall)", _with_interval(matched.bounds["recall"])),
+        ("Jaccard index", _with_interval(matched.bounds["jaccard"])),
         ("median distance to the nearest peak (bp)", f"{pooled.median_distance_bp:,.0f}"),
         ("enrichment over shifted elements", f"{pooled.enrichment:.3f}"),
         ("z, one-sided p of the enrichment", f"{pooled.enrichment_z:.2f}, {pooled.enrichment_p:.4g}"),
     ]
     return "\n".join(f"{label:<42}{value}" for label, value in rows)
+
+
+def _with_interval(bound: Bound) -> str:
+    return f"{bound.value:.4f}  [{bound.low:.4f}, {bound.high:.4f}] over windows"
 
 
 def _parser() -> argparse.ArgumentParser:

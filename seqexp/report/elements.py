@@ -14,7 +14,7 @@ import pandas as pd
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.elements import truth as planted
 from seqexp.dna.elements.calling import call_elements, kept_bins, merge_elements
-from seqexp.dna.elements.compare import compare, cover, in_windows, trim_to_budget
+from seqexp.dna.elements.compare import compare, cover, in_windows, overlap_bounds, trim_to_budget
 from seqexp.dna.elements.masks import MaskSet, promoter_bins
 from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks
 from seqexp.dna.elements.protocol import fixed_mask_scores
@@ -99,7 +99,15 @@ def gather_masks(data: SequenceData, collected: Collected) -> MaskSet:
     windows = tuple(data.interval(int(index)) for index in table["index"])
     sizes = data.spec.open_reference().chrom_sizes
     assert collected.masks is not None
-    return MaskSet(tuple(table["gene_id"].astype(str)), windows, collected.masks, collected.bin_bp, sizes)
+    return MaskSet(
+        tuple(table["gene_id"].astype(str)),
+        windows,
+        collected.masks,
+        collected.bin_bp,
+        sizes,
+        splits=tuple(table["split"].astype(str)),
+        tss_offset_bp=data.upstream_bp,
+    )
 
 
 def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: Path) -> None:
@@ -152,6 +160,7 @@ def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, 
         return
     trimmed = trim_to_budget(local, budget)
     overlap, per_gene = compare(call_elements(masks, budget_bp=budget), trimmed, masks.windows, masks.gene_ids)
+    bounds = overlap_bounds(per_gene)
     per_gene.to_csv(folder / "compare.tsv", sep="\t", index=False, float_format="%.6g")
     labels = {
         "budget on each side (bp)": ("compare_budget_bp", budget),
@@ -164,6 +173,9 @@ def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, 
         "p of the enrichment (permutation)": ("enrichment_macs3_p", overlap.enrichment_p),
     }
     results.metrics |= dict(labels.values())
+    for key, name in (("overlap_precision", "precision"), ("overlap_recall", "recall"), ("jaccard_macs3", "jaccard")):
+        bound = bounds[name]
+        results.metrics |= {f"{key}_low": bound.low, f"{key}_high": bound.high}
     rows = [
         (label, f"{value:,.4g}" if isinstance(value, float) else f"{value:,}") for label, (_, value) in labels.items()
     ]
@@ -194,7 +206,7 @@ def _score_truth(
     rows = []
     for label, (key, scores) in rankings.items():
         bound = planted.score_truth(scores, positive)
-        ranked = MaskSet(masks.gene_ids, masks.windows, _back(scores, is_reverse), masks.bin_bp, masks.chrom_sizes)
+        ranked = masks.with_values(_back(scores, is_reverse))
         precision, recall = planted.at_budget(kept_bins(ranked, budget_bp=num * masks.bin_bp), positive)
         results.metrics |= {f"{key}_auprc": bound.value, f"{key}_auprc_low": bound.low, f"{key}_auprc_high": bound.high}
         results.metrics |= {f"{key}_precision": precision, f"{key}_recall": recall}

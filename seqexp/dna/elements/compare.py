@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.genome.interval import Interval
+from seqexp.objectives.bootstrap import Bound, bootstrap_interval
 
 Spans = list[tuple[int, int]]
 
@@ -207,6 +208,26 @@ def compare(
     pooled = [value for values in distances.values() for value in values]
     middle = float(np.median(pooled)) if pooled else np.nan
     return Overlap(len(windows), *figures, middle, *_enrichment(figures[2], null.sum(axis=0))), table
+
+
+def overlap_bounds(per_gene: pd.DataFrame, num_resamples: int = 1000, seed: int = 0) -> dict[str, Bound]:
+    """Pooled precision, recall and Jaccard index with their 95 % bootstrap intervals over genes.
+
+    Parameters
+    ----------
+    per_gene : DataFrame
+        Table of :func:`compare`: whole genes are drawn, and their base pairs added up.
+    """
+
+    def of(number: int) -> Callable[..., float]:
+        return lambda *counts: _figures(*(int(column.sum()) for column in counts))[number]
+
+    counts = [per_gene[name].to_numpy(np.int64) for name in ("elements_bp", "peaks_bp", "shared_bp")]
+    numbers = {"precision": 3, "recall": 4, "jaccard": 5}
+    return {
+        name: bootstrap_interval(of(number), *counts, num_resamples=num_resamples, seed=seed)
+        for name, number in numbers.items()
+    }
 
 
 def _figures(elements_bp: int, peaks_bp: int, shared_bp: int) -> tuple[int, int, int, float, float, float]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.compare import Overlap, compare, disjoint, in_windows, trim_to_budget
+from seqexp.dna.elements.compare import Overlap, compare, disjoint, in_windows, overlap_bounds, trim_to_budget
 from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import match_names
 from seqexp.dna.genome.regions import read_bed
+from seqexp.objectives.bootstrap import Bound
 
 _TILE_BP = 1_000_000
 
@@ -31,12 +32,15 @@ class Matched:
     pooled : Overlap
     per_gene : DataFrame
         See :func:`seqexp.dna.elements.compare.compare`.
+    bounds : dict
+        Precision, recall and jaccard with their intervals over genes.
     """
 
     budget_bp: int
     offered_bp: tuple[int, int]
     pooled: Overlap
     per_gene: pd.DataFrame
+    bounds: dict[str, Bound]
 
 
 def read_windows(path: str | Path) -> tuple[list[Interval], list[str]]:
@@ -137,4 +141,4 @@ def compare_files(
     budget = min(offered) if budget_bp is None else budget_bp
     trimmed = [trim_to_budget(table, budget) for table in local]
     pooled, per_gene = compare(trimmed[0], trimmed[1], windows, gene_ids, num_permutations, seed)
-    return Matched(budget, (offered[0], offered[1]), pooled, per_gene)
+    return Matched(budget, (offered[0], offered[1]), pooled, per_gene, overlap_bounds(per_gene, seed=seed))
