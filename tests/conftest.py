@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from tiny_genome import write_tiny_dataset
+
+# One thread, as in the processes that tests start: sums are split by threads, and their last digits with them.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ EPILOG = """examples:
   seqexp compare --elements a.narrowPeak --peaks b.narrowPeak --windows genes.bed --budget-bp 100000 --out compare.tsv
 
 Both sides are cut to the windows and, best first, to one budget. Elements named by genes count in the window of their
-own gene only. Without --masks and --windows, the chromosomes are compared in tiles of 1 Mb. OUT has one row per window;
-the pooled figures go to a second table beside it, named OUT with _pooled.
+own gene only. Without --masks and --windows, the chromosomes that both have are compared in tiles of 1 Mb. OUT has one
+row per window; the pooled figures go to a second table beside it, named OUT with _pooled.
 """
 
 

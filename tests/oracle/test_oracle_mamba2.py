@@ -13,9 +13,7 @@ from seqexp.dna.encoders.mamba2 import Mamba2Mixer
 WIDTH, HEAD_DIM, STATE_SIZE = 16, 8, 6
 
 if importlib.util.find_spec("transformers") is None:
-    warnings.warn(
-        "transformers is not installed: the Mamba-2 mixer is NOT compared with theirs", stacklevel=1
-    )
+    warnings.warn("transformers is not installed: the Mamba-2 mixer is NOT compared with theirs", stacklevel=1)
     pytest.skip("transformers is not installed", allow_module_level=True)
 
 

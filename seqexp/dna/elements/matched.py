@@ -12,7 +12,7 @@ from seqexp.core.errors import DataError
 from seqexp.dna.elements.compare import Overlap, compare, disjoint, in_windows, overlap_bounds, trim_to_budget
 from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.genome.interval import Interval
-from seqexp.dna.genome.names import match_names
+from seqexp.dna.genome.names import NameMap, match_names
 from seqexp.dna.genome.regions import read_bed
 from seqexp.objectives.bootstrap import Bound
 
@@ -61,14 +61,21 @@ def read_windows(path: str | Path) -> tuple[list[Interval], list[str]]:
     return windows, names
 
 
-def tiles(*tables: pd.DataFrame) -> tuple[list[Interval], list[str]]:
-    """Windows of 1 Mb from the start of every chromosome to the last interval on it."""
-    ends = pd.concat([table[["chrom", "end"]] for table in tables if len(table)] or [*tables]).groupby("chrom")["end"]
-    windows = [
-        Interval(str(chrom), start, min(start + _TILE_BP, int(end)))
-        for chrom, end in ends.max().items()
-        for start in range(0, int(end), _TILE_BP)
-    ]
+def tiles(elements: pd.DataFrame, peaks: pd.DataFrame) -> tuple[list[Interval], list[str]]:
+    """Windows of 1 Mb on every chromosome that both sides have, from its start to the last interval on it.
+
+    A chromosome of one side only was most likely not looked at on the other; it would eat up the budget. Names are
+    those of the elements, peaks may use aliases.
+    """
+    partner = NameMap(peaks["chrom"].astype(str).unique())
+    last = peaks.groupby("chrom")["end"].max()
+    windows = []
+    for chrom, end in elements.groupby("chrom")["end"].max().items():
+        other = partner.find(str(chrom))
+        if other is not None:
+            stop = int(max(end, last[other]))
+            steps = range(0, stop, _TILE_BP)
+            windows += [Interval(str(chrom), start, min(start + _TILE_BP, stop)) for start in steps]
     return windows, [str(window) for window in windows]
 
 
@@ -130,8 +137,13 @@ def compare_files(
         No chromosome name matches, or one side has nothing within the windows.
     """
     peaks = read_peaks(peaks_path)
+    for path, is_empty in ((elements_path, read_bed(elements_path).empty), (peaks_path, peaks.empty)):
+        if is_empty:
+            raise DataError("no intervals", where=path, expected="at least one element and one peak")
     if windows is None:
-        windows, gene_ids = tiles(peaks, read_bed(elements_path))
+        elements = read_bed(elements_path)
+        match_names(elements["chrom"].unique(), peaks["chrom"].unique(), elements_path, peaks_path)
+        windows, gene_ids = tiles(elements, peaks)
     cut = elements_in_windows(elements_path, windows, gene_ids)
     local = [disjoint(t) for t in (cut, in_windows(_renamed(peaks, windows, peaks_path), windows, gene_ids))]
     for table, path in zip(local, (elements_path, peaks_path)):

@@ -137,7 +137,7 @@ def _pool(codes: NDArray[np.uint8], is_chosen: NDArray[np.bool_], width_bp: int,
 
 
 def _words(bases: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Number (P,) of the word or its reverse complement, whichever is lower, -1 with unknown bases; and which it was."""
+    """Number (P,) of the word or its reverse complement, the lower of them, or -1; and whether it was the word."""
     powers = 4 ** np.arange(bases.shape[1])[::-1]
     known = np.minimum(bases, 3).astype(np.int64)
     forward, backward = known @ powers, (3 - known[:, ::-1]) @ powers

@@ -11,8 +11,6 @@ from torch.nn import functional
 from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.motif_seeds import find_motifs
 
-BINS_ABOVE = 0.05  # share of bins in which a filter without a motif answers
-
 
 class MotifStem(nn.Module):
     """Bases to bins: filters on both strands, best site per bin, threshold, projection.
@@ -49,8 +47,9 @@ class MotifStem(nn.Module):
                 expected="numbers of at least 1 and an odd kernel_bp",
             )
         self.width, self.bin_bp, self.kernel_bp, self.max_seeds = width, bin_bp, kernel_bp, max_seeds
-        self.filters = nn.Parameter(torch.randn(num_filters, 4, kernel_bp) * 0.3)
-        self.threshold = nn.Parameter(torch.full((num_filters,), 2.0))
+        self.filters = nn.Parameter(torch.randn(num_filters, 4, kernel_bp) * 0.15)
+        self.norm = nn.BatchNorm1d(num_filters)
+        nn.init.constant_(self.norm.bias, -1.0)  # silent unless a site stands out from the bins around
         self.project = nn.Linear(num_filters, width)
 
     def scores(self, one_hot: Tensor) -> Tensor:
@@ -70,11 +69,11 @@ class MotifStem(nn.Module):
 
     def forward(self, one_hot: Tensor) -> Tensor:
         """One-hot bases (B, L, 4) to tokens (B, L / bin_bp, D)."""
-        return self.project(functional.relu(self.scores(one_hot) - self.threshold))
+        return self.project(functional.relu(self.norm(self.scores(one_hot).transpose(1, 2)).transpose(1, 2)))
 
     @torch.no_grad()
     def seed(self, codes: NDArray[np.uint8], is_open: NDArray[np.bool_]) -> int:
-        """Start filters from motifs enriched in open positions and set all thresholds; returns how many were found.
+        """Start filters from motifs enriched in open positions; returns how many were found.
 
         Parameters
         ----------
@@ -85,8 +84,4 @@ class MotifStem(nn.Module):
         found = find_motifs(codes, is_open, min(self.max_seeds, len(self.filters)), self.kernel_bp)
         for row, motif in enumerate(found):
             self.filters[row] = torch.from_numpy(motif.log_odds.T.copy())
-        one_hot = torch.eye(5, 4)[torch.from_numpy(codes[:32].astype(np.int64))]
-        high = torch.quantile(self.scores(one_hot).flatten(0, 1)[:200_000], 1 - BINS_ABOVE, dim=0)
-        # In centred units a motif's own threshold would need a shift; the rate at which bins exceed it does not.
-        self.threshold.copy_(high)
         return len(found)

@@ -78,10 +78,11 @@ class SequenceBatch:
 
     def pin_memory(self) -> SequenceBatch:
         """The same batch in page-locked memory, from which copies to a GPU can overlap with computing."""
-        return self._map(lambda tensor: tensor.contiguous().pin_memory())
+        return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> SequenceBatch:
-        return SequenceBatch(*(function(getattr(self, field.name)) for field in fields(self)))
+        tensors = (getattr(self, field.name) for field in fields(self))
+        return SequenceBatch(*(_on_base(function, tensor) for tensor in tensors))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrive, tuple(_depart(getattr(self, field.name)) for field in fields(self))
@@ -117,9 +118,21 @@ def collate(parts: SequenceBatch | Sequence[SequenceBatch]) -> SequenceBatch:
     return SequenceBatch(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(SequenceBatch)))
 
 
+def _is_repeated(tensor: Tensor) -> bool:
+    """Whether all elements are one and the same place in memory."""
+    return tensor.numel() > 0 and not any(tensor.stride())
+
+
+def _on_base(function: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
+    """Apply a function of storage, without unfolding a repeated element."""
+    if not _is_repeated(tensor):
+        return function(tensor)
+    return function(tensor.as_strided((1,), (1,))).expand(tensor.shape)
+
+
 def _depart(tensor: Tensor) -> Any:
     """What is pickled for a tensor: itself (shared memory), its array if small, its shape if it is the empty mask."""
-    if tensor.dtype == torch.bool and tensor.numel() and not any(tensor.stride()) and not tensor.flatten()[0]:
+    if tensor.dtype == torch.bool and _is_repeated(tensor) and not tensor.as_strided((1,), (1,)).item():
         return tuple(tensor.shape)
     is_small = tensor.numel() * tensor.element_size() <= INLINE_BYTES
     if tensor.device.type == "cpu" and tensor.dim() <= 2 and is_small:  # signals go as they lie in memory

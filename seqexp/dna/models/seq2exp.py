@@ -2,7 +2,7 @@
 
     bases (B, L, 4) -> stem -> tokens -> encoder -> hidden -> selector <- signals (B, N, T)
                                  |                               | mask
-                                 +--> mask * token + (1 - mask) * null -> predictor (gated) -> head (masked) -> expression
+                                 +--> mask * token + (1 - mask) * null -> predictor (gated) -> head -> expression
 
 Rewritten from the description of Su et al., "Learning to Discover Regulatory Elements for Gene Expression Prediction"
 (ICLR 2025). What differs from the publication, and why:
@@ -17,11 +17,15 @@ Rewritten from the description of Su et al., "Learning to Discover Regulatory El
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
+from seqexp.dna.encoders.conv import SignalStem
+from seqexp.dna.encoders.motif_stem import MotifStem
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
 from seqexp.dna.selectors.selection import Selection
@@ -56,6 +60,9 @@ class Seq2Exp(nn.Module):
         Parts of different widths.
     """
 
+    target_mean: Tensor
+    target_std: Tensor
+
     def __init__(
         self,
         stem: nn.Module,
@@ -67,16 +74,17 @@ class Seq2Exp(nn.Module):
         reads_hidden: bool = False,
     ) -> None:
         super().__init__()
-        widths = {
-            name: int(part.width) for name, part in (("stem", stem), ("encoder", encoder), ("predictor", predictor))
-        }
+        parts: dict[str, Any] = {"stem": stem, "encoder": encoder, "predictor": predictor}
+        widths = {name: int(part.width) for name, part in parts.items()}
         if len(set(widths.values())) > 1:
             raise ConfigError(f"parts of different widths: {widths}", where="model", expected="one width for all")
-        self.bin_bp = int(stem.bin_bp)  # type: ignore[arg-type]
+        self.bin_bp = int(parts["stem"].bin_bp)
         self.stem, self.encoder, self.selector = stem, encoder, selector
         self.predictor, self.head, self.signal_stem = predictor, head, signal_stem
         self.reads_hidden = reads_hidden
         self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
+        self.register_buffer("target_mean", torch.zeros(()))
+        self.register_buffer("target_std", torch.ones(()))
 
     def forward(self, batch: SequenceBatch, mask: Tensor | None = None) -> ModelOutput:
         """Predict expression.
@@ -114,7 +122,8 @@ class Seq2Exp(nn.Module):
         share = mask.unsqueeze(-1).to(tokens.dtype)
         shown = share * tokens + (1 - share) * self.null_token
         read = self.predictor(shown, gate=mask)
-        return self.head(read, mask=mask, distance_bp=distance_bp, covariates=covariates)
+        raw = self.head(read, mask=mask, distance_bp=distance_bp, covariates=covariates)
+        return self.target_mean + self.target_std * raw
 
     def select(self, batch: SequenceBatch) -> Selection:
         """The selection of a batch, without a prediction."""
@@ -123,7 +132,7 @@ class Seq2Exp(nn.Module):
         return self.selector(hidden, self.binned(batch), distance_bp, self.binned_blacklist(batch))
 
     def calibrate(self, statistics: DataStatistics) -> None:
-        """Fit the signal map, and start motif filters from what stands out in open training bins.
+        """Take the target's scale, fit the signal map, start motif filters from what stands out in open training bins.
 
         Raises
         ------
@@ -137,13 +146,15 @@ class Seq2Exp(nn.Module):
                 where="model: selector: num_tracks",
                 expected=f"num_tracks = {found} ({', '.join(statistics.track_names) or 'none'})",
             )
+        self.target_mean.fill_(statistics.target_mean)
+        self.target_std.fill_(max(statistics.target_std, 1e-6))
         quantiles = torch.as_tensor(statistics.signal_quantiles)
         levels = torch.as_tensor(statistics.levels)
         self.selector.calibrate(quantiles, levels)
-        if self.signal_stem is not None and hasattr(self.signal_stem, "calibrate"):
+        if isinstance(self.signal_stem, SignalStem):
             self.signal_stem.calibrate(quantiles[:, int(torch.searchsorted(levels, torch.tensor(0.98)))])
         sample = statistics.sample
-        if sample is not None and found and hasattr(self.stem, "seed"):
+        if sample is not None and found and isinstance(self.stem, MotifStem):
             with torch.no_grad():
                 evidence = self.selector.signals.logit(self.binned(sample))
             is_open = (evidence > 0).repeat_interleave(self.bin_bp, dim=1)

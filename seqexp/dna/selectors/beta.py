@@ -83,9 +83,11 @@ class BetaFactor:
 
 
 def product(*factors: BetaFactor) -> BetaFactor:
-    """Normalised product of densities: natural parameters add, ``alpha = sum(alpha_i) - (k - 1)``; identity Beta(1, 1)."""
-    surplus = len(factors) - 1
-    return BetaFactor(sum(f.alpha for f in factors) - surplus, sum(f.beta for f in factors) - surplus)
+    """Normalised product of densities: natural parameters add; Beta(1, 1) changes nothing.
+
+    ``alpha = sum(alpha_i) - (k - 1)``, and beta likewise.
+    """
+    return bayes(factors, BetaFactor(torch.ones(()), torch.ones(())))
 
 
 def log_pool(factors: Sequence[BetaFactor], weights: Tensor) -> BetaFactor:
@@ -96,7 +98,7 @@ def log_pool(factors: Sequence[BetaFactor], weights: Tensor) -> BetaFactor:
 
 
 def bayes(factors: Sequence[BetaFactor], prior: BetaFactor) -> BetaFactor:
-    """Posteriors of conditionally independent observations that share a prior: product, prior divided out (k - 1) times.
+    """Posteriors of conditionally independent observations with one prior: product, prior divided out (k - 1) times.
 
     Not proper where the evidence is weaker than the prior; :meth:`BetaFactor.is_proper` tells.
     """

@@ -12,6 +12,7 @@ from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
 from seqexp.dna.selectors.signal import SignalEvidence
 
 MAX_SCALE = 4.0
+MEMORY = 0.98  # of the running estimate of what the sequence explains of each track
 
 
 class BetaSelector(nn.Module):
@@ -52,6 +53,9 @@ class BetaSelector(nn.Module):
         A setting out of its range.
     """
 
+    trust: Tensor
+    gain: Tensor
+
     def __init__(
         self,
         width: int,
@@ -77,6 +81,8 @@ class BetaSelector(nn.Module):
         self.signals = SignalEvidence(num_tracks, signal_weight)
         self.evidence = nn.Linear(width, 1)
         self.track_evidence = nn.Linear(width, num_tracks)
+        self.register_buffer("trust", torch.full((num_tracks,), 1 / max(num_tracks, 1)))
+        self.register_buffer("gain", torch.full((num_tracks,), 1e-3))
         self.raw_scale = nn.Parameter(torch.zeros(()))
         self.offset = nn.Parameter(torch.zeros(()))
         nn.init.zeros_(self.evidence.weight)
@@ -99,10 +105,15 @@ class BetaSelector(nn.Module):
         """
         own = self.evidence(hidden).squeeze(-1)
         if self.num_tracks:
-            share = self.signals.weight / self.signals.weight.sum()
-            own = own + (self.track_evidence(hidden) * share).sum(dim=-1)
+            own = own + (self.track_evidence(hidden) * self.trust.clone()).sum(dim=-1)
         scale = MAX_SCALE * torch.sigmoid(self.raw_scale - 1.0986)  # 1 at the start
         return scale * own.float() + self.offset
+
+    def signal_logit(self, signals: Tensor, like: Tensor) -> Tensor:
+        """Log-odds (B, N) of an element from the signals (B, N, T); 0 without tracks."""
+        if not self.num_tracks:
+            return torch.zeros_like(like)
+        return (self.signals(signals) * self.signals.weight * self.trust.clone()).sum(dim=-1)
 
     def forward(self, hidden: Tensor, signals: Tensor, distance_bp: Tensor, blacklist: Tensor) -> Selection:
         """Select bins.
@@ -122,7 +133,7 @@ class BetaSelector(nn.Module):
         Selection
         """
         sequence = self.sequence_logit(hidden)
-        signal = self.signals.logit(signals) if self.num_tracks else torch.zeros_like(sequence)
+        signal = self.signal_logit(signals, like=sequence)
         posterior = self._posterior(sequence, signal)
         draw = posterior.rsample() if self.training and self.is_sampled else posterior.mean
         mask, forced = apply_forced(draw, near_tss(distance_bp, self.promoter_bp), blacklist)
@@ -144,10 +155,19 @@ class BetaSelector(nn.Module):
         The signals' side is taken as given: no gradient reaches it, or both views could agree on nothing.
         """
         with torch.no_grad():
-            evidence = self.signals(signals)
-            wanted = torch.sigmoid(2 * evidence)
-            weight = (~torch.isnan(signals)).float()
-        loss = functional.binary_cross_entropy_with_logits(
-            self.track_evidence(hidden).float(), wanted, weight=weight, reduction="sum"
-        )
-        return loss / weight.sum().clamp_min(1)
+            wanted = torch.sigmoid(2 * self.signals(signals))
+            known = (~torch.isnan(signals)).float()
+        predicted = self.track_evidence(hidden).float()
+        loss = functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none") * known
+        per_track = loss.sum(dim=(0, 1)) / known.sum(dim=(0, 1)).clamp_min(1)
+        if self.training:
+            self._update_trust(per_track.detach(), wanted, known)
+        return per_track.mean()
+
+    @torch.no_grad()
+    def _update_trust(self, loss: Tensor, wanted: Tensor, known: Tensor) -> None:
+        """Move each track's trust towards its share of what the sequence explains, in nats."""
+        rate = (wanted * known).sum(dim=(0, 1)) / known.sum(dim=(0, 1)).clamp_min(1)
+        blind = functional.binary_cross_entropy(rate, rate, reduction="none")
+        self.gain.lerp_((blind - loss).clamp_min(0), 1 - MEMORY)
+        self.trust.copy_((self.gain + 1e-6) / (self.gain + 1e-6).sum())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.elements.compare import compare, overlap_bounds, trim_to_budget
+from seqexp.dna.elements.matched import compare_files, tiles
 from seqexp.dna.genome.interval import Interval
 
 
@@ -57,3 +60,25 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(none, none, [window], ["a"], num_permutations=0)
     with pytest.raises(ConfigError, match="budget of -1 bp"):
         trim_to_budget(none, -1)
+
+
+def test_tiles_cover_the_chromosomes_of_both_sides() -> None:
+    elements, peaks = table([("chr1", 10, 20, "."), ("chr3", 0, 5, ".")]), table([("1", 2_000_000, 2_000_100, ".")])
+    windows, names = tiles(elements, peaks)
+    assert [(w.chrom, w.start, w.end) for w in windows] == [
+        ("chr1", 0, 1_000_000),
+        ("chr1", 1_000_000, 2_000_000),
+        ("chr1", 2_000_000, 2_000_100),
+    ]
+    assert names[0] == "chr1:0-1000000"
+
+
+def test_files_without_intervals_or_common_names_are_told_apart(tmp_path: Path) -> None:
+    for name, text in (("a.bed", "chr1\t0\t10\n"), ("z.bed", "chrZ\t0\t10\n"), ("none.bed", "")):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=r"no intervals(.|\n)*none.bed"):
+        compare_files(tmp_path / "a.bed", tmp_path / "none.bed")
+    with pytest.raises(DataError, match=r"no chromosome name of a.bed occurs in z.bed"):
+        compare_files(tmp_path / "a.bed", tmp_path / "z.bed")
+    found = compare_files(tmp_path / "a.bed", tmp_path / "a.bed", num_permutations=9)
+    assert (found.budget_bp, found.pooled.jaccard, found.bounds["jaccard"].value) == (10, 1.0, 1.0)

@@ -92,3 +92,5 @@ def test_collate_joins_rows_and_passes_batches_through() -> None:
 def test_to_moves_every_field() -> None:
     moved = make_batch().to("meta")
     assert {getattr(moved, f.name).device.type for f in fields(SequenceBatch)} == {"meta"}
+    assert moved.blacklist.stride() == (0, 0)  # still one byte
+    assert moved.signals.stride() == make_batch().signals.stride()
