@@ -52,9 +52,10 @@ def fit(argv: list[str]) -> int:
         return 0
     print(f"trained {trainer.current_epoch} epochs, {trainer.global_step} steps: {run_dir}")
     if arguments.finish == "true":
-        from seqexp.report.finish import finish_run
+        from seqexp.report.finish import finish_run, summary
 
-        finish_run(run_dir)
+        print(summary(finish_run(run_dir)))
+        print(f"report: {run_dir / 'report.html'}")
     return 0
 
 

@@ -13,12 +13,13 @@ import pandas as pd
 
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.elements import truth as planted
-from seqexp.dna.elements.calling import call_elements, kept_bins, merge_elements
+from seqexp.dna.elements.calling import call_elements, kept_bins
 from seqexp.dna.elements.compare import compare, cover, in_windows, overlap_bounds, trim_to_budget
+from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.elements.masks import MaskSet, promoter_bins
 from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks
 from seqexp.dna.elements.protocol import fixed_mask_scores
-from seqexp.dna.elements.writers import write_bed, write_bedgraph, write_bigwig, write_narrowpeak
+from seqexp.dna.elements.writers import write_narrowpeak
 
 if TYPE_CHECKING:
     from seqexp.dna.loaders.data import SequenceData
@@ -73,6 +74,7 @@ def examine_elements(
     masks = gather_masks(data, collected)
     budget = int(settings.budget_fraction * masks.values.shape[0] * data.window_bp)
     elements = call_elements(masks, budget_bp=budget)
+    masks.save(folder / "masks.npz")
     write_element_files(masks, elements, folder)
     results = ElementResults(masks, elements, None, data.spec.read_truth())
     results.metrics |= {"budget_bp": budget, "num_elements": len(elements), "mask_mean": float(masks.values.mean())}
@@ -108,16 +110,6 @@ def gather_masks(data: SequenceData, collected: Collected) -> MaskSet:
         splits=tuple(table["split"].astype(str)),
         tss_offset_bp=data.upstream_bp,
     )
-
-
-def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: Path) -> None:
-    """elements.bed (per gene), elements.narrowPeak (united over genes), mask.bedGraph, mask.bw, masks.npz."""
-    masks.save(folder / "masks.npz")
-    write_bed(elements, folder / "elements.bed", masks.chrom_sizes)
-    write_narrowpeak(merge_elements(elements), folder / "elements.narrowPeak", masks.chrom_sizes)
-    track = masks.merged()
-    write_bedgraph(track, folder / "mask.bedGraph", masks.chrom_sizes)
-    write_bigwig(track, folder / "mask.bw", masks.chrom_sizes)
 
 
 def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> pd.DataFrame | None:

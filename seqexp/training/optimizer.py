@@ -11,27 +11,28 @@ from torch.optim.swa_utils import AveragedModel
 from seqexp.core.errors import ConfigError
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split trainable parameters into those that decay and those that do not.
+def parameter_groups(network: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Groups of trainable parameters with the same weight decay and learning rate.
 
     Biases, gains of norms and other parameters with fewer than two axes do not decay, nor does any parameter that
-    carries the attribute ``_no_weight_decay = True``.
+    carries the attribute ``_no_weight_decay = True``. A parameter's attribute ``_lr_scale`` multiplies the learning
+    rate.
 
     Raises
     ------
     ConfigError
         Nothing can be trained.
     """
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             is_exempt = parameter.ndim < 2 or name.endswith("bias") or getattr(parameter, "_no_weight_decay", False)
-            (kept if is_exempt else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
-    if not decayed and not kept:
+            key = (lr * getattr(parameter, "_lr_scale", 1.0), 0.0 if is_exempt else weight_decay)
+            groups.setdefault(key, []).append(parameter)
+    if not groups:
         raise ConfigError(f"{type(network).__name__} has no trainable parameters", expected="a network to train")
-    return [group for group in groups if group["params"]]
+    keys = sorted(groups, reverse=True)
+    return [{"params": groups[key], "lr": key[0], "weight_decay": key[1]} for key in keys]
 
 
 def _averaging(decay: float) -> Any:

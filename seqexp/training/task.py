@@ -121,7 +121,7 @@ class ExpressionTask(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW with a schedule over the optimiser steps of the whole run."""
-        groups = parameter_groups(self.network, self.weight_decay)
+        groups = parameter_groups(self.network, self.lr, self.weight_decay)
         optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=(self.betas[0], self.betas[1]))
         self._num_steps = total_steps(self.trainer)
         multiplier = make_schedule(self.schedule, self._num_steps, self.warmup_fraction, self.min_lr_fraction)

@@ -33,11 +33,25 @@ def train(task: ExpressionTask, data: TinyData | None = None, **options: Any) ->
 
 def test_decay_spares_biases_norms_and_marked_parameters() -> None:
     network = TinyNet()
-    decayed, kept = parameter_groups(network, 0.1)
+    decayed, kept = parameter_groups(network, 1e-3, 0.1)
+    assert decayed["lr"] == kept["lr"] == 1e-3
     assert decayed["weight_decay"] == 0.1
     assert kept["weight_decay"] == 0.0
     assert {id(p) for p in decayed["params"]} == {id(network.body[0].weight), id(network.head.weight)}
     assert len(kept["params"]) == 5  # two biases, gain and bias of the norm, the marked (8, 1) scale
+
+
+def test_a_parameter_may_learn_more_slowly() -> None:
+    network = TinyNet()
+    network.head.weight._lr_scale = 0.5
+    slow = next(group for group in parameter_groups(network, 1e-3, 0.1) if group["lr"] == 5e-4)
+    assert [id(p) for p in slow["params"]] == [id(network.head.weight)]
+    task = ExpressionTask(network, lr=1e-3, warmup_fraction=0.5)
+    before = [p.detach().clone() for p in network.parameters()]
+    train(task)
+    rates = {group["lr"] for group in task.optimizers(use_pl_optimizer=False).param_groups}
+    assert max(rates) == pytest.approx(2 * min(rates))
+    assert not all(torch.equal(a, b) for a, b in zip(before, network.parameters()))
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -48,6 +50,8 @@ class MotifStem(nn.Module):
             )
         self.width, self.bin_bp, self.kernel_bp, self.max_seeds = width, bin_bp, kernel_bp, max_seeds
         self.filters = nn.Parameter(torch.randn(num_filters, 4, kernel_bp) * 0.15)
+        self.filters._no_weight_decay = True  # type: ignore[attr-defined]
+        self.filters._lr_scale = 0.2  # type: ignore[attr-defined]  # seeded matrices need polish, not another start
         self.norm = nn.BatchNorm1d(num_filters)
         nn.init.constant_(self.norm.bias, -1.0)  # silent unless a site stands out from the bins around
         self.project = nn.Linear(num_filters, width)
@@ -72,16 +76,22 @@ class MotifStem(nn.Module):
         return self.project(functional.relu(self.norm(self.scores(one_hot).transpose(1, 2)).transpose(1, 2)))
 
     @torch.no_grad()
-    def seed(self, codes: NDArray[np.uint8], is_open: NDArray[np.bool_]) -> int:
+    def seed(self, codes: NDArray[np.uint8], is_open: Sequence[NDArray[np.bool_]]) -> int:
         """Start filters from motifs enriched in open positions; returns how many were found.
+
+        Tracks differ in how sharply they mark elements: of the tracks' open positions, those whose motifs stand out
+        most are used.
 
         Parameters
         ----------
         codes : uint8 array (W, L)
             Training windows.
-        is_open : bool array (W, L)
+        is_open : sequence of bool array (W, L)
+            One per track.
         """
-        found = find_motifs(codes, is_open, min(self.max_seeds, len(self.filters)), self.kernel_bp)
+        number = min(self.max_seeds, len(self.filters))
+        per_track = [find_motifs(codes, opened, number, self.kernel_bp) for opened in is_open]
+        found = max(per_track, key=lambda motifs: sum(motif.z for motif in motifs), default=[])
         for row, motif in enumerate(found):
             self.filters[row] = torch.from_numpy(motif.log_odds.T.copy())
         return len(found)

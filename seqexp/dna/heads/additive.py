@@ -48,6 +48,8 @@ class AdditiveHead(nn.Module):
         self.num_covariates = num_covariates
         self.dropout = nn.Dropout(dropout)
         self.value = nn.Linear(width, num_outputs)
+        nn.init.zeros_(self.value.weight)  # hundreds of positions add up: anything else starts far from the target
+        nn.init.zeros_(self.value.bias)
         self.value_scale = value_scale
         self.log_decay = nn.Parameter(torch.tensor(math.log(decay_bp)))
         self.bias = nn.Parameter(torch.zeros(num_outputs))

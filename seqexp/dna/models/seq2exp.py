@@ -156,9 +156,9 @@ class Seq2Exp(nn.Module):
         sample = statistics.sample
         if sample is not None and found and isinstance(self.stem, MotifStem):
             with torch.no_grad():
-                evidence = self.selector.signals.logit(self.binned(sample))
-            is_open = (evidence > 0).repeat_interleave(self.bin_bp, dim=1)
-            self.stem.seed(sample.codes.numpy(), np.asarray(is_open))
+                evidence = self.selector.signals(self.binned(sample))
+            is_open = np.asarray((evidence > 0).repeat_interleave(self.bin_bp, dim=1))
+            self.stem.seed(sample.codes.numpy(), [is_open[..., track] for track in range(found)])
 
     def binned(self, batch: SequenceBatch) -> Tensor:
         """Signals (B, N, T) at the bins of the stem; means of known values, NaN where none is known."""

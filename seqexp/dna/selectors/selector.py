@@ -12,6 +12,7 @@ from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
 from seqexp.dna.selectors.signal import SignalEvidence
 
 MAX_SCALE = 4.0
+SHARPNESS = 4.0
 MEMORY = 0.98  # of the running estimate of what the sequence explains of each track
 
 
@@ -170,4 +171,4 @@ class BetaSelector(nn.Module):
         rate = (wanted * known).sum(dim=(0, 1)) / known.sum(dim=(0, 1)).clamp_min(1)
         blind = functional.binary_cross_entropy(rate, rate, reduction="none")
         self.gain.lerp_((blind - loss).clamp_min(0), 1 - MEMORY)
-        self.trust.copy_((self.gain + 1e-6) / (self.gain + 1e-6).sum())
+        self.trust.copy_(torch.softmax(SHARPNESS * torch.log(self.gain + 1e-6), dim=0))
