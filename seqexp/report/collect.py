@@ -62,13 +62,21 @@ class _Watcher(Callback):
         masks = outputs.get("mask")
         for row, index in enumerate(outputs["index"].tolist()):
             values = signals[row]
-            binned = values[: len(values) // num_bins * num_bins].reshape(num_bins, -1, values.shape[1])
             self.kept[index] = (
                 None if masks is None else masks[row].float().cpu().numpy(),
-                np.nan_to_num(binned).mean(axis=1, dtype=np.float32) if values.size else np.zeros((num_bins, 0)),
+                _to_bins(values, num_bins),
                 kmer_frequencies(codes[row]),
                 signal_profile(values),
             )
+
+
+def _to_bins(values: np.ndarray, num_bins: int) -> np.ndarray:
+    """Means (num_bins, T) of signals (N, T), missing ones as 0; without tracks (num_bins, 0)."""
+    if not values.size:
+        return np.zeros((num_bins, 0), dtype=np.float32)
+    fold = len(values) // num_bins
+    grouped = np.nan_to_num(values[: fold * num_bins]).reshape(num_bins, fold, values.shape[1])
+    return grouped.mean(axis=1, dtype=np.float32)
 
 
 def collect(run: Run) -> Collected:

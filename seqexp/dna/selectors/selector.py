@@ -81,7 +81,7 @@ class BetaSelector(nn.Module):
         combine([self._prior(torch.zeros(1))] * 2, self._prior(torch.zeros(1)), rule)  # refuse a bad name now
         self.signals = SignalEvidence(num_tracks, signal_weight)
         self.evidence = nn.Linear(width, 1)
-        self.track_evidence = nn.Linear(width, num_tracks)
+        self.track_evidence = nn.Linear(width, num_tracks) if num_tracks else None
         self.register_buffer("trust", torch.full((num_tracks,), 1 / max(num_tracks, 1)))
         self.register_buffer("gain", torch.full((num_tracks,), 1e-3))
         self.raw_scale = nn.Parameter(torch.zeros(()))
@@ -105,7 +105,7 @@ class BetaSelector(nn.Module):
         teaches the sequence as little.
         """
         own = self.evidence(hidden).squeeze(-1)
-        if self.num_tracks:
+        if self.track_evidence is not None:
             own = own + (self.track_evidence(hidden) * self.trust.clone()).sum(dim=-1)
         scale = MAX_SCALE * torch.sigmoid(self.raw_scale - 1.0986)  # 1 at the start
         return scale * own.float() + self.offset
@@ -158,6 +158,7 @@ class BetaSelector(nn.Module):
         with torch.no_grad():
             wanted = torch.sigmoid(2 * self.signals(signals))
             known = (~torch.isnan(signals)).float()
+        assert self.track_evidence is not None, "no tracks to agree with"
         predicted = self.track_evidence(hidden).float()
         loss = functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none") * known
         per_track = loss.sum(dim=(0, 1)) / known.sum(dim=(0, 1)).clamp_min(1)

@@ -47,7 +47,7 @@ class SimulationConfig:
     """
 
     seed: int = 0
-    num_genes: int = 640
+    num_genes: int = 1600
     num_chromosomes: int = 10
     span_bp: int = 16_384
     mean_elements: float = 3.0

@@ -1,0 +1,64 @@
+"""Every shipped config of a run trains two steps on the data it names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from seqexp.cli.main import main
+from seqexp.dna.simulation.config import SimulationConfig
+from seqexp.dna.simulation.simulate import simulate_genome
+from seqexp.training.fit import run_fit
+from seqexp.training.predict import predict_run
+from seqexp.training.run import Run
+
+REAL = {
+    "yeast": ("dna/yeast.yaml", "dna/yeast_dna.yaml", "baselines/yeast_conv.yaml", "baselines/yeast_conv_dna.yaml"),
+    "k562_chr22": ("dna/k562_chr22.yaml",),
+}
+
+
+def two_steps(config: str, dataset: Path, run_dir: Path) -> Run:
+    """A run of two steps with real batches, evaluated on one batch."""
+    limits = ("max_epochs=1", "limit_train_batches=2", "limit_val_batches=1", "num_sanity_val_steps=0", "log_every_n_steps=1")
+    flags = [f"--trainer.{limit}" for limit in limits]
+    trainer = run_fit(run_dir, [config], [f"--data.init_args.dataset={dataset}", *flags])
+    assert trainer.global_step == 2
+    return Run.open(run_dir, "last")
+
+
+def test_demo(tmp_path: Path) -> None:
+    config = SimulationConfig(num_genes=36, num_chromosomes=6, mean_elements=1.5)
+    run = two_steps("dna/demo.yaml", simulate_genome(tmp_path / "data", config), tmp_path / "run")
+    table = predict_run(run)
+    assert len(table) == 36
+    assert np.isfinite(table["prediction"]).all()
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    mirror = os.environ.get("SEQEXP_MIRROR")
+    if not mirror:
+        pytest.skip("SEQEXP_MIRROR is unset: the configs on real data are NOT tested")
+    folder = tmp_path_factory.mktemp("real")
+    for name in REAL:
+        assert main(["data", "prepare", name, "--out", str(folder / name), "--mirror", mirror]) == 0
+    return {name: folder / name / "dataset.yaml" for name in REAL}
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("name", "config"), [(name, config) for name, configs in REAL.items() for config in configs])
+def test_real_data(name: str, config: str, datasets: dict[str, Path], tmp_path: Path) -> None:
+    run = two_steps(config, datasets[name], tmp_path / "run")
+    log = pd.read_csv(tmp_path / "run" / "logs" / "metrics.csv")
+    assert np.isfinite(log["train_total_step"].dropna()).all()
+    batch = next(iter(run.datamodule.test_dataloader()))
+    run.network.eval()
+    with torch.no_grad():
+        output = run.network(batch)
+    assert torch.isfinite(output.prediction).all()
