@@ -25,7 +25,13 @@ REAL = {
 
 def two_steps(config: str, dataset: Path, run_dir: Path) -> Run:
     """A run of two steps with real batches, evaluated on one batch."""
-    limits = ("max_epochs=1", "limit_train_batches=2", "limit_val_batches=1", "num_sanity_val_steps=0", "log_every_n_steps=1")
+    limits = (
+        "max_epochs=1",
+        "limit_train_batches=2",
+        "limit_val_batches=1",
+        "num_sanity_val_steps=0",
+        "log_every_n_steps=1",
+    )
     flags = [f"--trainer.{limit}" for limit in limits]
     trainer = run_fit(run_dir, [config], [f"--data.init_args.dataset={dataset}", *flags])
     assert trainer.global_step == 2

@@ -13,6 +13,7 @@ from seqexp.dna.selectors.signal import SignalEvidence
 
 MAX_SCALE = 4.0
 SHARPNESS = 4.0
+EDGE = 1e-3  # least probability of an element that the sequence alone may give
 MEMORY = 0.98  # of the running estimate of what the sequence explains of each track
 
 
@@ -56,6 +57,7 @@ class BetaSelector(nn.Module):
 
     trust: Tensor
     gain: Tensor
+    floor: Tensor
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class BetaSelector(nn.Module):
         prior_precision: float = 10.0,
         sequence_precision: float = 10.0,
         signal_precision: float = 10.0,
-        signal_weight: float = 0.7,
+        signal_weight: float = 0.8,
         rule: str = "odds",
         promoter_bp: int = 0,
         is_sampled: bool = True,
@@ -80,14 +82,12 @@ class BetaSelector(nn.Module):
         self.sequence_precision, self.signal_precision = sequence_precision, signal_precision
         combine([self._prior(torch.zeros(1))] * 2, self._prior(torch.zeros(1)), rule)  # refuse a bad name now
         self.signals = SignalEvidence(num_tracks, signal_weight)
-        self.evidence = nn.Linear(width, 1)
-        self.track_evidence = nn.Linear(width, num_tracks) if num_tracks else None
+        self.evidence = nn.Linear(width, max(num_tracks, 1))
         self.register_buffer("trust", torch.full((num_tracks,), 1 / max(num_tracks, 1)))
+        self.register_buffer("floor", torch.zeros(num_tracks))
         self.register_buffer("gain", torch.full((num_tracks,), 1e-3))
         self.raw_scale = nn.Parameter(torch.zeros(()))
         self.offset = nn.Parameter(torch.zeros(()))
-        nn.init.zeros_(self.evidence.weight)
-        nn.init.zeros_(self.evidence.bias)
 
     def calibrate(self, quantiles: Tensor, levels: Tensor) -> None:
         """Calibrate the signal map, see :meth:`SignalEvidence.calibrate`."""
@@ -104,11 +104,21 @@ class BetaSelector(nn.Module):
         The tracks' sequence log-odds enter with the tracks' own weights: a track that says little about elements
         teaches the sequence as little.
         """
-        own = self.evidence(hidden).squeeze(-1)
-        if self.track_evidence is not None:
-            own = own + (self.track_evidence(hidden) * self.trust.clone()).sum(dim=-1)
+        logit = self.evidence(hidden).float()
+        if self.num_tracks:
+            logit = self._unmixed(logit) * self.trust.clone()
         scale = MAX_SCALE * torch.sigmoid(self.raw_scale - 1.0986)  # 1 at the start
-        return scale * own.float() + self.offset
+        return scale * logit.sum(dim=-1) + self.offset
+
+    def _unmixed(self, track_logit: Tensor) -> Tensor:
+        """Log-odds of an element from those of active tracks (B, N, T), given how often the background is active.
+
+        ``P(active) = floor + (1 - floor) P(element)``, solved for the element: without it, sequences that are nothing
+        but background would count as elements at the rate of background activity.
+        """
+        floor = self.floor.clone()
+        share = (torch.sigmoid(track_logit.float()) - floor) / (1 - floor)
+        return torch.logit(share.clamp(EDGE, 1 - EDGE))
 
     def signal_logit(self, signals: Tensor, like: Tensor) -> Tensor:
         """Log-odds (B, N) of an element from the signals (B, N, T); 0 without tracks."""
@@ -158,13 +168,13 @@ class BetaSelector(nn.Module):
         with torch.no_grad():
             wanted = torch.sigmoid(2 * self.signals(signals))
             known = (~torch.isnan(signals)).float()
-        assert self.track_evidence is not None, "no tracks to agree with"
-        predicted = self.track_evidence(hidden).float()
+        predicted = self.evidence(hidden).float()
         loss = functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none") * known
         per_track = loss.sum(dim=(0, 1)) / known.sum(dim=(0, 1)).clamp_min(1)
         if self.training:
             self._update_trust(per_track.detach(), wanted, known)
-        return per_track.mean()
+            self.floor.lerp_(torch.quantile(torch.sigmoid(predicted.detach()).flatten(0, 1), 0.25, dim=0), 0.05)
+        return (per_track * self.trust.clone()).sum()
 
     @torch.no_grad()
     def _update_trust(self, loss: Tensor, wanted: Tensor, known: Tensor) -> None:

@@ -36,7 +36,7 @@ class SignalEvidence(nn.Module):
         self.register_buffer("unit", torch.ones(num_tracks))
         self.register_buffer("threshold", torch.ones(num_tracks))
         self.register_buffer("slope", torch.ones(num_tracks))
-        self.raw_weight = nn.Parameter(torch.full((num_tracks,), _inverse_softplus(weight / max(num_tracks, 1))))
+        self.raw_weight = nn.Parameter(torch.full((num_tracks,), _inverse_softplus(weight)))
         self.threshold_shift = nn.Parameter(torch.zeros(num_tracks), requires_grad=learn_threshold)
 
     @property
