@@ -38,6 +38,9 @@ def parameter_groups(network: nn.Module, lr: float, weight_decay: float) -> list
 def _averaging(decay: float) -> Any:
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
+        if not averaged[0].is_floating_point():  # counters; tensors come in groups of one dtype
+            torch._foreach_copy_(averaged, current)
+            return
         # Early steps average over a short memory, so that the random start is forgotten quickly.
         count = int(num_averaged)
         rate = 1.0 - min(decay, (1.0 + count) / (10.0 + count))
@@ -47,12 +50,13 @@ def _averaging(decay: float) -> Any:
 
 
 class WeightAverage(AveragedModel):
-    """Exponential moving average of a network's parameters; buffers are copied.
+    """Exponential moving average of a network's parameters and buffers; integer buffers are copied.
 
+    Running statistics of a batch normalisation belong to the weights they were taken with, so they are averaged too.
     A submodule of the task, so that it is saved, restored and moved with it. Its decay grows with the number of
     updates n as min(decay, (1 + n) / (10 + n)).
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        super().__init__(network, multi_avg_fn=_averaging(decay))
+        super().__init__(network, multi_avg_fn=_averaging(decay), use_buffers=True)
         self.requires_grad_(False)

@@ -81,6 +81,13 @@ class ExpressionTask(pl.LightningModule):
         if ema is not None and not 0.0 < ema < 1.0:
             raise ConfigError(f"ema is {ema}", expected="null, or a decay between 0 and 1 such as 0.999")
         make_schedule(schedule, 1, warmup_fraction, min_lr_fraction)  # refuse a bad name before any work
+        untaught = [name for name in getattr(network, "needs_penalties", ()) if not (penalties or {}).get(name)]
+        if untaught:
+            raise ConfigError(
+                f"{type(network).__name__} has a part that only the penalty {untaught[0]!r} teaches, without a weight",
+                where="model: penalties",
+                expected=f"{untaught[0]}: 1.0, or `learns_signals: false` in the selector",
+            )
         self.network = network
         self.loss = make_loss(loss)
         self.penalties = dict(penalties or {})

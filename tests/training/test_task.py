@@ -86,7 +86,7 @@ def test_penalty_grows_linearly() -> None:
     assert penalty_ramp(0, 100, 0.0) == 1.0
 
 
-def test_average_follows_its_formula_and_copies_buffers() -> None:
+def test_average_of_weights_and_running_statistics_follows_its_formula() -> None:
     network = nn.BatchNorm1d(3)
     average = WeightAverage(network, 0.5)
     expected = network.weight.detach().clone()
@@ -94,12 +94,14 @@ def test_average_follows_its_formula_and_copies_buffers() -> None:
         with torch.no_grad():
             network.weight.fill_(float(step))
             network.running_mean.fill_(float(step))
+            network.num_batches_tracked.fill_(step)
         average.update_parameters(network)
         rate = min(0.5, (1 + step) / (10 + step))
         expected = network.weight.detach() if step == 0 else rate * expected + (1 - rate) * network.weight.detach()
         expected = expected.clone()
         torch.testing.assert_close(average.module.weight, expected)
-    assert average.module.running_mean.eq(4.0).all()
+        torch.testing.assert_close(average.module.running_mean, expected)
+        assert average.module.num_batches_tracked == step
     assert not any(p.requires_grad for p in average.parameters())
 
 

@@ -2,7 +2,8 @@
 
 The gate (B, N) in [0, 1] multiplies, in every block, what a position shows to its neighbours and the update it
 receives. A position with gate 0 is invisible to all others and keeps its own residual stream, which is also how
-padding is expressed. Nothing normalises across positions, so the gate is not undone afterwards.
+padding is expressed. Normalisation comes before the gate, so the gate is not undone: ``layer`` looks at one position
+at a time; ``batch`` uses fixed statistics at test, and learns DNA motifs in far fewer steps.
 """
 
 from __future__ import annotations
@@ -28,6 +29,21 @@ class ChannelNorm(nn.Module):
         return self.norm(x.transpose(1, 2)).transpose(1, 2).to(x.dtype)
 
 
+def channel_norm(kind: str, width: int) -> nn.Module:
+    """Normalisation of (B, D, N): ``layer`` over the channels of a position, ``batch`` over positions and samples.
+
+    Raises
+    ------
+    ConfigError
+        Another ``kind``.
+    """
+    if kind == "layer":
+        return ChannelNorm(width)
+    if kind == "batch":
+        return nn.BatchNorm1d(width)
+    raise ConfigError(f"norm {kind!r}", expected="'layer' or 'batch'")
+
+
 class ConvBlock(nn.Module):
     """Pre-normalised residual block: gated dilated convolution, GELU, pointwise convolution, dropout.
 
@@ -43,13 +59,21 @@ class ConvBlock(nn.Module):
         Share of updates zeroed in training.
     layer_scale : float
         Initial size of the update; small values start the block near the identity.
+    norm : str
+        Of :func:`channel_norm`.
     """
 
     def __init__(
-        self, width: int, kernel_size: int = 3, dilation: int = 1, dropout: float = 0.0, layer_scale: float = 1.0
+        self,
+        width: int,
+        kernel_size: int = 3,
+        dilation: int = 1,
+        dropout: float = 0.0,
+        layer_scale: float = 1.0,
+        norm: str = "layer",
     ) -> None:
         super().__init__()
-        self.norm = ChannelNorm(width)
+        self.norm = channel_norm(norm, width)
         self.spread = nn.Conv1d(
             width, width, kernel_size, dilation=dilation, padding=dilation * (kernel_size // 2), bias=False
         )
@@ -83,11 +107,13 @@ class ConvEncoder(nn.Module):
         Share of updates zeroed in training.
     layer_scale : float
         Initial size of each block's update.
+    norm : str
+        ``layer`` or ``batch``, see :func:`channel_norm`.
 
     Raises
     ------
     ConfigError
-        An even kernel, or a dilation below 1.
+        An even kernel, a dilation below 1, or an unknown norm.
     """
 
     def __init__(
@@ -97,6 +123,7 @@ class ConvEncoder(nn.Module):
         kernel_size: int = 3,
         dropout: float = 0.1,
         layer_scale: float = 1.0,
+        norm: str = "layer",
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0 or kernel_size < 1:
@@ -106,9 +133,9 @@ class ConvEncoder(nn.Module):
         self.width = width
         self.receptive_field = 1 + (kernel_size - 1) * sum(dilations)
         self.blocks = nn.ModuleList(
-            ConvBlock(width, kernel_size, dilation, dropout, layer_scale) for dilation in dilations
+            ConvBlock(width, kernel_size, dilation, dropout, layer_scale, norm) for dilation in dilations
         )
-        self.norm = ChannelNorm(width)
+        self.norm = channel_norm(norm, width)
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
         """Encode tokens.
@@ -152,11 +179,13 @@ class SequenceStem(nn.Module):
         Residual blocks at ``stride_bp`` resolution, before pooling.
     dropout : float
         Of the blocks.
+    norm : str
+        Of the blocks, see :func:`channel_norm`; ``batch`` also normalises what the filters find.
 
     Raises
     ------
     ConfigError
-        ``bin_bp`` is not a multiple of ``stride_bp``.
+        ``bin_bp`` is not a multiple of ``stride_bp``, or an unknown norm.
     """
 
     def __init__(
@@ -168,6 +197,7 @@ class SequenceStem(nn.Module):
         word_bp: int = 0,
         num_blocks: int = 1,
         dropout: float = 0.0,
+        norm: str = "layer",
     ) -> None:
         super().__init__()
         if bin_bp < 1 or stride_bp < 1 or bin_bp % stride_bp:
@@ -178,7 +208,8 @@ class SequenceStem(nn.Module):
         self.pad_bp = max(kernel_bp - stride_bp, 0)
         self.filters = nn.Conv1d(4, width, max(kernel_bp, stride_bp), stride=stride_bp)
         self.words = nn.Conv1d(4**word_bp, width, 1, bias=False) if word_bp else None
-        self.blocks = nn.ModuleList(ConvBlock(width, 5, 1, dropout) for _ in range(num_blocks))
+        self.norm = channel_norm(norm, width) if norm != "layer" else nn.Identity()
+        self.blocks = nn.ModuleList(ConvBlock(width, 5, 1, dropout, norm=norm) for _ in range(num_blocks))
         num_steps = bin_bp // stride_bp
         self.pool = nn.Conv1d(2 * width, width, 1) if num_steps > 1 else None
 
@@ -206,7 +237,7 @@ class SequenceStem(nn.Module):
         hidden = self.filters(functional.pad(bases, (self.pad_bp // 2, self.pad_bp - self.pad_bp // 2)))
         if self.words is not None:
             hidden = hidden + self.words(_words(bases, self.word_bp, self.stride_bp))
-        hidden = functional.gelu(hidden)
+        hidden = functional.gelu(self.norm(hidden))
         for block in self.blocks:
             hidden = block(hidden)
         if self.pool is not None:

@@ -47,6 +47,8 @@ class ConvExpression(nn.Module):
         Of the encoder and the head.
     num_covariates : int
         Gene covariates F of the data.
+    stem_norm, norm : str
+        ``layer`` or ``batch`` in the stem and in the encoder, see :func:`seqexp.dna.encoders.conv.channel_norm`.
     num_members : int
         Independent networks whose predictions are averaged. With the penalty ``disagreement`` at weight 1 the mean
         squared error of the average becomes the mean of the members' own errors, so that each learns by itself.
@@ -73,6 +75,8 @@ class ConvExpression(nn.Module):
         dropout: float = 0.1,
         head_dropout: float = 0.2,
         num_covariates: int = 0,
+        stem_norm: str = "layer",
+        norm: str = "layer",
         num_members: int = 1,
     ) -> None:
         super().__init__()
@@ -83,9 +87,9 @@ class ConvExpression(nn.Module):
         self.register_buffer("target_std", torch.ones(()))
         self.members = nn.ModuleList()
         for _ in range(num_members):
-            stem = SequenceStem(width, bin_bp, kernel_bp, stride_bp, word_bp, num_stem_blocks)
+            stem = SequenceStem(width, bin_bp, kernel_bp, stride_bp, word_bp, num_stem_blocks, norm=stem_norm)
             signal_stem = SignalStem(num_tracks, width, signal_kernel) if num_tracks else None
-            encoder = ConvEncoder(width, dilations, kernel_size, dropout)
+            encoder = ConvEncoder(width, dilations, kernel_size, dropout, norm=norm)
             head = ExpressionHead(
                 width, 1, num_readouts, num_covariates, hidden, dropout=head_dropout, num_scans=num_scans
             )

@@ -82,6 +82,7 @@ class Seq2Exp(nn.Module):
         self.stem, self.encoder, self.selector = stem, encoder, selector
         self.predictor, self.head, self.signal_stem = predictor, head, signal_stem
         self.reads_hidden = reads_hidden
+        self.needs_penalties = ("signal",) if selector.learns_signals else ()
         self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
         self.register_buffer("target_mean", torch.zeros(()))
         self.register_buffer("target_std", torch.ones(()))
@@ -111,7 +112,7 @@ class Seq2Exp(nn.Module):
         free = (~selection.forced).float()
         num_free = free.sum().clamp_min(1)
         penalties = {"kl": selection.kl.sum() / num_free, "kept": (selection.mask * free).sum() / num_free}
-        if self.selector.num_tracks:
+        if self.selector.learns_signals:
             penalties["signal"] = self.selector.agreement(hidden, signals)
         return ModelOutput(prediction, penalties, selection)
 

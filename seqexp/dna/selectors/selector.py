@@ -23,7 +23,8 @@ class BetaSelector(nn.Module):
     The sequence view is a head on the hidden states of the sequence encoder, the signal view a monotone map of the
     tracks. Each gives a Beta factor (a mean and a precision), ``rule`` combines them with the prior divided out.
 
-    The same head also predicts each track's evidence from the sequence alone (:meth:`agreement`). If sequence and
+    With ``learns_signals``, the same head also predicts each track's evidence from the sequence alone
+    (:meth:`agreement`, which then belongs in the loss). If sequence and
     signals are independent given the element, the best prediction of one from the other is a monotone function of the
     probability of an element; so this teaches the head, from every bin of every window, what elements look like, and
     leaves expression to say how much each view counts.
@@ -48,6 +49,8 @@ class BetaSelector(nn.Module):
         Width of a stretch around the TSS that is always kept; 0 for none.
     is_sampled : bool
         Draw the mask in training; otherwise use its mean there too.
+    learns_signals : bool
+        Teach the sequence view what the signals show; otherwise expression alone teaches it. Needs tracks.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class BetaSelector(nn.Module):
         rule: str = "odds",
         promoter_bp: int = 0,
         is_sampled: bool = True,
+        learns_signals: bool = True,
     ) -> None:
         super().__init__()
         if not 0 < prior_mean < 1:
@@ -82,7 +86,8 @@ class BetaSelector(nn.Module):
         self.sequence_precision, self.signal_precision = sequence_precision, signal_precision
         combine([self._prior(torch.zeros(1))] * 2, self._prior(torch.zeros(1)), rule)  # refuse a bad name now
         self.signals = SignalEvidence(num_tracks, signal_weight)
-        self.evidence = nn.Linear(width, max(num_tracks, 1))
+        self.learns_signals = learns_signals and num_tracks > 0
+        self.evidence = nn.Linear(width, num_tracks if self.learns_signals else 1)
         self.register_buffer("trust", torch.full((num_tracks,), 1 / max(num_tracks, 1)))
         self.register_buffer("floor", torch.zeros(num_tracks))
         self.register_buffer("gain", torch.full((num_tracks,), 1e-3))
@@ -105,7 +110,7 @@ class BetaSelector(nn.Module):
         teaches the sequence as little.
         """
         logit = self.evidence(hidden).float()
-        if self.num_tracks:
+        if self.learns_signals:
             logit = self._unmixed(logit) * self.trust.clone()
         scale = MAX_SCALE * torch.sigmoid(self.raw_scale - 1.0986)  # 1 at the start
         return scale * logit.sum(dim=-1) + self.offset

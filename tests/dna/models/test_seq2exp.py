@@ -1,0 +1,222 @@
+"""Seq2Exp: the mask decides what acts, and the prediction's error reaches what decides the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.encoders.conv import ConvEncoder, SequenceStem, SignalStem
+from seqexp.dna.encoders.mamba2 import Mamba2Encoder
+from seqexp.dna.encoders.motif_stem import MotifStem
+from seqexp.dna.heads.additive import AdditiveHead
+from seqexp.dna.heads.expression import ExpressionHead
+from seqexp.dna.loaders.batch import SequenceBatch
+from seqexp.dna.loaders.statistics import DataStatistics
+from seqexp.dna.models.seq2exp import Seq2Exp
+from seqexp.dna.selectors.selector import BetaSelector
+from seqexp.training.task import ExpressionTask
+
+WIDTH, BIN_BP, BINS, ROWS = 16, 8, 32, 3
+HALVING_CHANGES = 0.01  # of the target's standard deviation, at least
+
+
+def make_batch(num_tracks: int = 2, rows: int = ROWS) -> SequenceBatch:
+    generator = torch.Generator().manual_seed(0)
+    return SequenceBatch(
+        codes=torch.randint(0, 4, (rows, BINS * BIN_BP), generator=generator).to(torch.uint8),
+        signals=torch.rand(rows, BINS, num_tracks, generator=generator) * 5,
+        target=torch.randn(rows, 1, generator=generator),
+        covariates=torch.zeros(rows, 0),
+        tss_bp=torch.full((rows,), BINS * BIN_BP // 2),
+        index=torch.arange(rows),
+        is_reversed=torch.zeros(rows, dtype=torch.bool),
+        blacklist=torch.zeros(rows, BINS, dtype=torch.bool),
+    )
+
+
+def conv(norm: str = "layer") -> nn.Module:
+    return ConvEncoder(WIDTH, dilations=(1, 2, 4), dropout=0.0, norm=norm)
+
+
+def mamba2() -> nn.Module:
+    return Mamba2Encoder(WIDTH, num_layers=2, head_dim=8, state_size=8, chunk=8)
+
+
+ENCODERS: dict[str, Callable[[], nn.Module]] = {"conv": conv, "conv, batch": lambda: conv("batch"), "mamba2": mamba2}
+HEADS: dict[str, Callable[[], nn.Module]] = {
+    "attention": lambda: ExpressionHead(WIDTH, dropout=0.0, num_scans=1),
+    "additive": lambda: AdditiveHead(WIDTH),
+}
+
+
+def network(predictor: nn.Module | None = None, head: nn.Module | None = None, num_tracks: int = 2) -> Seq2Exp:
+    torch.manual_seed(0)
+    made = Seq2Exp(
+        stem=SequenceStem(WIDTH, BIN_BP, kernel_bp=BIN_BP, stride_bp=BIN_BP, num_blocks=0),  # a bin sees itself only
+        encoder=ConvEncoder(WIDTH, dilations=(1,), dropout=0.0),
+        selector=BetaSelector(WIDTH, num_tracks),
+        predictor=predictor or conv(),
+        head=head or ExpressionHead(WIDTH, dropout=0.0),
+        signal_stem=SignalStem(num_tracks, WIDTH, kernel_size=1) if num_tracks else None,
+    )
+    for parameter in made.head.parameters():  # heads may start at zero, which would make every test here hold
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.3)
+    return made.eval()
+
+
+def statistics(num_tracks: int) -> DataStatistics:
+    levels = np.linspace(0, 1, 101, dtype=np.float32)
+    quantiles = np.tile(5 * levels**4, (num_tracks, 1)).astype(np.float32)
+    names = tuple(f"track{number}" for number in range(num_tracks))
+    return DataStatistics(names, quantiles, levels, target_mean=5.0, target_std=2.0, num_train=10)
+
+
+def changed_at(batch: SequenceBatch, bins: Tensor) -> SequenceBatch:
+    """Other bases and other signals in some bins."""
+    bases = bins.repeat_interleave(BIN_BP)
+    codes, signals = batch.codes.clone(), batch.signals.clone()
+    codes[:, bases] = (codes[:, bases] + 1 + torch.arange(int(bases.sum())) % 3).to(torch.uint8) % 4
+    signals[:, bins] = 9 - signals[:, bins]
+    return replace(batch, codes=codes, signals=signals)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_what_the_mask_drops_cannot_act(encoder: str, head: str) -> None:
+    net, batch = network(ENCODERS[encoder](), HEADS[head]()), make_batch()
+    dropped = torch.zeros(BINS, dtype=torch.bool)
+    dropped[[3, 4, 5, 17, 31]] = True
+    mask = torch.full((ROWS, BINS), 0.7)
+    open_change = net(changed_at(batch, dropped), mask).prediction - net(batch, mask).prediction
+    assert open_change.square().mean().sqrt() > 1e-3  # while kept, these bins do act
+    mask[:, dropped] = 0.0
+    closed_change = net(changed_at(batch, dropped), mask).prediction - net(batch, mask).prediction
+    assert closed_change.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_influence_fades_with_the_mask_and_halving_it_shows(encoder: str, head: str) -> None:
+    net, batch = network(ENCODERS[encoder](), HEADS[head]()), make_batch()
+    some = torch.zeros(BINS, dtype=torch.bool)
+    some[10:14] = True
+    influence = []
+    for value in (1.0, 0.5, 0.1, 0.001):
+        mask = torch.ones(ROWS, BINS)
+        mask[:, some] = value
+        influence.append(
+            float((net(changed_at(batch, some), mask).prediction - net(batch, mask).prediction).abs().mean())
+        )
+    assert influence[3] < 0.01 * influence[0]
+    assert influence[2] < 0.5 * influence[0]
+    half = net(batch, torch.full((ROWS, BINS), 0.5)).prediction - net(batch, torch.ones(ROWS, BINS)).prediction
+    assert half.square().mean().sqrt() > HALVING_CHANGES
+
+
+def test_error_of_the_prediction_reaches_both_kinds_of_evidence() -> None:
+    net, batch = network().train(), make_batch()
+    output = net(batch)
+    (output.prediction - batch.target).square().mean().backward()
+    wanted = {
+        "sequence": net.selector.evidence.weight,
+        "signals": net.selector.signals.raw_weight,
+        "threshold": net.selector.signals.threshold_shift,
+        "encoder": net.encoder.blocks[0].spread.weight,
+        "null token": net.null_token,
+    }
+    for name, parameter in wanted.items():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 1e-8, name
+
+
+def test_given_mask_takes_the_place_of_the_selectors() -> None:
+    net, batch = network(), make_batch()
+    own = net(batch)
+    assert own.selection is not None
+    torch.testing.assert_close(net(batch, own.selection.mask).prediction, own.prediction)
+    other = torch.zeros(ROWS, BINS)
+    other[:, :4] = 1.0
+    assert (net(batch, other).prediction - own.prediction).abs().min() > 1e-3
+    assert torch.equal(net(batch, other).selection.mask, own.selection.mask)  # what it would have chosen is still told
+    assert torch.equal(net.select(batch).mask, own.selection.mask)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_window_is_predicted_the_same_in_any_company(encoder: str) -> None:
+    net, batch = network(ENCODERS[encoder]()), make_batch()
+    alone = SequenceBatch(*(getattr(batch, name)[1:2] for name in batch.__dataclass_fields__))
+    torch.testing.assert_close(net(alone).prediction, net(batch).prediction[1:2])
+
+
+def test_penalties_are_those_of_the_free_bins() -> None:
+    net, batch = network(), make_batch()
+    net.selector.promoter_bp = 64
+    output = net(batch)
+    free = ~output.selection.forced
+    assert free.sum() == ROWS * (BINS - 8)
+    assert float(output.penalties["kept"]) == pytest.approx(float(output.selection.mask[free].mean()), rel=1e-5)
+    assert float(output.penalties["kl"]) == pytest.approx(float(output.selection.kl[free].mean()), rel=1e-5)
+
+
+def test_finer_signals_are_averaged_into_the_bins_of_the_stem() -> None:
+    net, batch = network(), make_batch()
+    fine = replace(
+        batch,
+        signals=batch.signals.repeat_interleave(2, dim=1),
+        blacklist=batch.blacklist.repeat_interleave(2, dim=1),
+    )
+    torch.testing.assert_close(net(fine).prediction, net(batch).prediction)
+    coarse = replace(batch, signals=batch.signals[:, ::2], blacklist=batch.blacklist[:, ::2])
+    with pytest.raises(ConfigError, match="divisor of 8"):
+        net(coarse)
+
+
+def test_calibration_sets_units_and_refuses_another_number_of_tracks() -> None:
+    net, batch = network(), make_batch()
+    raw = net(batch).prediction
+    net.calibrate(statistics(2))
+    assert (float(net.target_mean), float(net.target_std)) == (5.0, 2.0)
+    assert (net(batch).prediction - raw).abs().min() > 1.0
+    with pytest.raises(ConfigError, match="num_tracks = 3"):
+        net.calibrate(statistics(3))
+
+
+def test_motif_filters_start_from_what_stands_out_where_a_track_is_open() -> None:
+    batch, motif = make_batch(1, rows=150), torch.tensor([0, 2, 0, 3, 2, 0, 1, 0]).to(torch.uint8)
+    is_open = torch.rand(150, BINS, generator=torch.Generator().manual_seed(1)) < 0.1
+    codes = batch.codes.view(150, BINS, BIN_BP).clone()
+    codes[is_open] = motif
+    sample = replace(batch, codes=codes.view(150, -1), signals=torch.where(is_open, 5.0, 0.1)[..., None])
+    stem = MotifStem(WIDTH, BIN_BP, num_filters=4)
+    net = Seq2Exp(stem, conv(), BetaSelector(WIDTH, 1), conv(), ExpressionHead(WIDTH)).eval()
+    net.calibrate(replace(statistics(1), sample=sample))
+    scores = stem.scores(sample.one_hot()).detach()  # (B, N, filters)
+    gap = (scores[is_open].mean(0) - scores[~is_open].mean(0)) / scores[~is_open].std(0)
+    assert gap.max() > 3
+
+
+def test_works_without_tracks() -> None:
+    net, batch = network(num_tracks=0), make_batch(0)
+    output = net(batch)
+    assert output.prediction.shape == (ROWS, 1)
+    assert set(output.penalties) == {"kl", "kept"}
+    assert output.selection.signal_logit.eq(0).all()
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="one width"):
+        Seq2Exp(SequenceStem(8, BIN_BP), conv(), BetaSelector(WIDTH, 0), conv(), ExpressionHead(WIDTH))
+
+
+def test_evidence_that_only_a_penalty_teaches_needs_its_weight() -> None:
+    with pytest.raises(ConfigError, match="learns_signals: false"):
+        ExpressionTask(network(), penalties={"kl": 0.01})
+    ExpressionTask(network(), penalties={"kl": 0.01, "signal": 1.0})
+    ExpressionTask(network(num_tracks=0))
