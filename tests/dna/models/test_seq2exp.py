@@ -136,6 +136,17 @@ def test_error_of_the_prediction_reaches_both_kinds_of_evidence() -> None:
         assert parameter.grad.abs().max() > 1e-8, name
 
 
+def test_each_view_sees_its_own_input_only() -> None:
+    net, batch = network(), make_batch()
+    other_signals = replace(batch, signals=9 - batch.signals)
+    other_bases = replace(batch, codes=(batch.codes + 1) % 4)
+    chosen = net.select(batch)
+    assert torch.equal(net.select(other_signals).sequence_logit, chosen.sequence_logit)
+    assert torch.equal(net.select(other_bases).signal_logit, chosen.signal_logit)
+    assert not torch.equal(net.select(other_bases).sequence_logit, chosen.sequence_logit)
+    assert not torch.equal(net.select(other_signals).signal_logit, chosen.signal_logit)
+
+
 def test_given_mask_takes_the_place_of_the_selectors() -> None:
     net, batch = network(), make_batch()
     own = net(batch)
