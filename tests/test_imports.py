@@ -32,7 +32,7 @@ ALLOWED = {
 }
 NO_TORCH = ("core", "dna.genome", "dna.simulation")
 NETWORK_PARTS = ("dna.encoders", "dna.selectors", "dna.heads")
-OPTIONAL = {"mamba_ssm", "causal_conv1d", "transformers", "timm", "MACS3"}
+OPTIONAL = {"mamba_ssm", "causal_conv1d", "numba", "transformers", "timm", "MACS3"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

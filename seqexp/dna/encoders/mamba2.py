@@ -21,26 +21,12 @@ from torch.utils.checkpoint import checkpoint as recompute_in_backward
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.blockwise import by_blocks
+from seqexp.dna.encoders.causal_conv import causal_conv
 from seqexp.dna.encoders.ssd import ssd
 
 _STEP_RANGE = (1e-3, 1e-1)  # initial step sizes, log-uniform
 _STEP_FLOOR = 1e-4
 _DECAY_RANGE = (1.0, 16.0)  # initial decay rates, uniform
-
-
-def _conv_silu(xbc: Tensor, gate: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """SiLU of a depthwise causal convolution of ``gate * xbc``, in float32.
-
-    ``xbc`` (B, K - 1 + N, D) and ``gate`` (B, K - 1 + N) carry K - 1 earlier positions; ``weight`` is (D, 1, K).
-    Sums shifted products because the axes then stay where they are, which is faster than transposing twice.
-    """
-    x = xbc.float() * gate[..., None]
-    taps = weight.float()[:, 0].t()
-    length = x.shape[1] - len(taps) + 1
-    y = bias.float()
-    for shift, tap in enumerate(taps):
-        y = torch.addcmul(y, x[:, shift : shift + length], tap)
-    return functional.silu(y).to(xbc.dtype)
 
 
 def _skip_and_norm(
@@ -116,13 +102,12 @@ class DirectedScan(nn.Module):
         Tensor, (B, N, H * P)
         """
         step = functional.softplus(dt.float() + self.dt_bias.float()) * gate[..., None]
-        weights = [self.conv1d.weight, self.conv1d.bias]
-        xbc = by_blocks(_conv_silu, [xbc, gate], weights, halo=self.conv1d.weight.shape[-1] - 1)
+        xbc = causal_conv(xbc, gate, self.conv1d.weight, self.conv1d.bias)
         sizes = [self.num_groups * self.state_size] * 2
         x, write, read = xbc.split([xbc.shape[-1] - sum(sizes), *sizes], dim=-1)
         x = x.unflatten(-1, (self.num_heads, self.head_dim))
         write, read = (part.unflatten(-1, (self.num_groups, self.state_size)) for part in (write, read))
-        y, _ = ssd(x, step, -torch.exp(self.A_log.float()), write, read, self.chunk)
+        y, _ = ssd(x, step, -torch.exp(self.A_log.float()), write, read, chunk=self.chunk)
         finish = partial(_skip_and_norm, num_groups=self.num_groups)
         return by_blocks(finish, [y, x, z], [self.D, self.norm.weight])
 
