@@ -11,6 +11,7 @@ first, so that a step is one contiguous piece, and channels last, so that sums o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -39,6 +40,21 @@ def _block_length(x: Tensor, A: Tensor) -> int:
     return min(max(budget // max(1, x.shape[0] * A.numel()), low), high)
 
 
+class _Space(NamedTuple):
+    """The large tensors of a block and their rows, used again by every block: new ones would cost more than the sums."""
+
+    decay: Tensor  # (T, B, N, D)
+    states: Tensor  # (T + 1, B, N, D)
+    grad: Tensor  # (T, B, N, D)
+    rows: tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]  # (B, N, D) each, views of the three
+
+
+def _make_space(length: int, state: Tensor) -> _Space:
+    """Space for blocks of ``length`` positions of a scan with states like ``state`` (B, N, D)."""
+    decay, states, grad = (state.new_empty(length + extra, *state.shape) for extra in (0, 1, 0))
+    return _Space(decay, states, grad, (decay.unbind(0), states.unbind(0), grad.unbind(0)))
+
+
 class _Block(NamedTuple):
     """Inputs of a block in the dtype of the state, shaped to broadcast to (T, B, N, D)."""
 
@@ -50,16 +66,16 @@ class _Block(NamedTuple):
     states: Tensor  # (T + 1, B, N, D): before the first position and after each
 
 
-def _run_block(sequences: list[Tensor], rates: Tensor, entering: Tensor) -> _Block:
+def _run_block(sequences: list[Tensor], rates: Tensor, entering: Tensor, space: _Space) -> _Block:
     """Compute decays and states from slices (B, T, ...) of x, dt, B, C, ``rates`` (N, D) and the entering state."""
     x, dt, write, read = (tensor.to(entering.dtype).transpose(0, 1).contiguous() for tensor in sequences)
     x, dt, write, read = x[:, :, None], dt[:, :, None], write[..., None], read[:, :, None]
-    decay = (dt * rates).exp_()
-    states = decay.new_empty(len(x) + 1, *entering.shape)
+    decay, states = space.decay[: len(x)], space.states[: len(x) + 1]
+    torch.mul(dt, rates, out=decay).exp_()
     states[0] = entering
     torch.mul(dt * x, write, out=states[1:])
-    steps = states.unbind(0)
-    for decay_t, before, after in zip(decay.unbind(0), steps, steps[1:]):
+    decays, steps, _ = space.rows
+    for decay_t, before, after in zip(decays[: len(x)], steps, steps[1:]):
         after.addcmul_(decay_t, before)
     return _Block(x, dt, write, read, decay, states)
 
@@ -75,16 +91,18 @@ class _BlockGradients(NamedTuple):
     entering: Tensor  # (B, N, D)
 
 
-def _block_backward(block: _Block, rates: Tensor, grad_y: Tensor, grad_leaving: Tensor) -> _BlockGradients:
+def _block_backward(
+    block: _Block, rates: Tensor, grad_y: Tensor, grad_leaving: Tensor, space: _Space
+) -> _BlockGradients:
     """Walk a block backwards, ``grad_y`` (T, B, 1, D) and ``grad_leaving`` (B, N, D) given.
 
     The gradient of a state is what its own output asks for plus the decayed gradient of the next state.
     """
     grad_read = block.states[1:] @ grad_y.transpose(-1, -2)
-    grad = block.read.transpose(-1, -2) * grad_y
+    grad = torch.mul(block.read.transpose(-1, -2), grad_y, out=space.grad[: len(grad_y)])
     grad[-1] += grad_leaving
-    steps, decays = grad.unbind(0), block.decay.unbind(0)
-    for number in range(len(steps) - 1, 0, -1):
+    decays, _, steps = space.rows
+    for number in range(len(grad) - 1, 0, -1):
         steps[number - 1].addcmul_(decays[number], steps[number])
     written = block.dt * block.x
     grad_write = grad @ written.transpose(-1, -2)
@@ -92,7 +110,7 @@ def _block_backward(block: _Block, rates: Tensor, grad_y: Tensor, grad_leaving: 
     decayed = grad.mul_(block.decay)
     entering = decayed[0].clone()
     grad_log = decayed.mul_(block.states[:-1])  # of the exponent dt * A
-    grad_dt = (grad_log * rates).sum(2) + grad_written * block.x[:, :, 0]
+    grad_dt = torch.mul(grad_log, rates, out=block.decay).sum(2) + grad_written * block.x[:, :, 0]
     grad_rates = grad_log.mul_(block.dt).sum((0, 1))
     grad_x = grad_written * block.dt[:, :, 0]
     return _BlockGradients(grad_x, grad_dt, grad_rates, grad_write[..., 0], grad_read[..., 0], entering)
@@ -111,15 +129,16 @@ class _BlockedScan(torch.autograd.Function):
         y = torch.empty_like(x, memory_format=torch.contiguous_format)
         kept = any(ctx.needs_input_grad)
         entering = state.new_empty(len(starts) if kept else 0, *state.shape)
+        space = _make_space(min(chunk, x.shape[1]), state)
         for number, start in enumerate(starts):
             if kept:
                 entering[number] = state
-            block = _run_block([tensor[:, start : start + chunk] for tensor in (x, dt, B, C)], rates, state)
+            block = _run_block([tensor[:, start : start + chunk] for tensor in (x, dt, B, C)], rates, state, space)
             y[:, start : start + chunk] = (block.read @ block.states[1:])[:, :, 0].transpose(0, 1)
-            state = block.states[-1]
+            state = block.states[-1].clone()
         ctx.save_for_backward(x, dt, A, B, C, entering)
         ctx.chunk, ctx.initial_dtype = chunk, initial_state.dtype
-        return y, state.transpose(1, 2).clone(memory_format=torch.contiguous_format)
+        return y, state.transpose(1, 2).contiguous()
 
     @staticmethod
     @once_differentiable
@@ -129,11 +148,12 @@ class _BlockedScan(torch.autograd.Function):
         rates, grad = A.to(dtype).t().contiguous(), grad_state.to(dtype).transpose(1, 2)
         grads = [torch.empty_like(tensor) for tensor in (x, dt, B, C)]
         grad_rates = torch.zeros_like(rates)
+        space = _make_space(min(ctx.chunk, x.shape[1]), grad)
         for number in range(len(entering) - 1, -1, -1):
             part = slice(number * ctx.chunk, (number + 1) * ctx.chunk)
-            block = _run_block([tensor[:, part] for tensor in (x, dt, B, C)], rates, entering[number])
+            block = _run_block([tensor[:, part] for tensor in (x, dt, B, C)], rates, entering[number], space)
             block_grad_y = grad_y[:, part].to(dtype).transpose(0, 1).contiguous()[:, :, None]
-            found = _block_backward(block, rates, block_grad_y, grad)
+            found = _block_backward(block, rates, block_grad_y, grad, space)
             grad = found.entering
             grad_rates += found.rates
             for whole, piece in zip(grads, (found.x, found.dt, found.write, found.read)):
