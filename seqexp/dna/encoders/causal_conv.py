@@ -10,7 +10,9 @@ from seqexp.dna.encoders.backends import pick
 from seqexp.dna.encoders.blockwise import by_blocks
 
 
-def causal_conv(x: Tensor, gate: Tensor, weight: Tensor, bias: Tensor, *, backend: str = "auto") -> Tensor:
+def causal_conv(
+    x: Tensor, gate: Tensor, weight: Tensor, bias: Tensor, before: Tensor | None = None, *, backend: str = "auto"
+) -> Tensor:
     """SiLU of a depthwise causal convolution of ``gate * x``.
 
     Parameters
@@ -21,6 +23,8 @@ def causal_conv(x: Tensor, gate: Tensor, weight: Tensor, bias: Tensor, *, backen
     weight : Tensor, (D, 1, K)
         Taps; the last one meets the position itself.
     bias : Tensor, (D,)
+    before : Tensor, (B, K - 1, D), optional
+        Gated inputs before the first position, from :func:`last_inputs`; zeros when left out.
     backend : str
         ``auto``, ``torch`` or ``kernels``.
 
@@ -34,7 +38,20 @@ def causal_conv(x: Tensor, gate: Tensor, weight: Tensor, bias: Tensor, *, backen
     ConfigError
         The back end is unknown or cannot serve this call.
     """
-    return pick("causal_conv", backend, x)(x, gate, weight, bias)
+    conv = pick("causal_conv", backend, x)
+    if before is None:
+        return conv(x, gate, weight, bias)
+    x, gate = torch.cat([before, x], 1), torch.cat([gate.new_ones(before.shape[:2]), gate], 1)
+    return conv(x, gate, weight, bias)[:, before.shape[1] :]
+
+
+def last_inputs(x: Tensor, gate: Tensor, count: int, before: Tensor | None) -> Tensor:
+    """The last ``count`` gated inputs (B, count, D) of a convolution, for the piece that follows."""
+    tail = x[:, max(0, x.shape[1] - count) :] * gate[:, max(0, x.shape[1] - count) :, None].to(x.dtype)
+    if tail.shape[1] < count:
+        earlier = x.new_zeros(len(x), count, x.shape[-1]) if before is None else before
+        tail = torch.cat([earlier, tail], 1)[:, -count:]
+    return tail
 
 
 def torch_causal_conv(x: Tensor, gate: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

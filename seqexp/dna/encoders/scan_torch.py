@@ -41,7 +41,7 @@ def _block_length(x: Tensor, A: Tensor) -> int:
 
 
 class _Space(NamedTuple):
-    """The large tensors of a block and their rows, used again by every block: new ones would cost more than the sums."""
+    """The large tensors of a block and their rows, reused by every block: fresh memory costs more than the sums."""
 
     decay: Tensor  # (T, B, N, D)
     states: Tensor  # (T + 1, B, N, D)
