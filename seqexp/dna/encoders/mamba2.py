@@ -174,7 +174,7 @@ class Mamba2Encoder(ResidualStack):
         Width D of input and output.
     num_layers : int
         Number of blocks.
-    head_dim, state_size, expand, chunk : int
+    head_dim, state_size, expand, num_groups, conv_size, chunk : int
         See :class:`Mamba2Mixer`.
     dropout : float
         Dropout on what each block adds.
@@ -197,6 +197,8 @@ class Mamba2Encoder(ResidualStack):
         state_size: int = 64,
         *,
         expand: int = 2,
+        num_groups: int = 1,
+        conv_size: int = 4,
         chunk: int = 64,
         dropout: float = 0.0,
         checkpoint: bool = False,
@@ -205,7 +207,14 @@ class Mamba2Encoder(ResidualStack):
         blocks = []
         for _ in range(num_layers):
             mixer = Mamba2Mixer(
-                width, head_dim, state_size, expand=expand, chunk=chunk, is_bidirectional=is_bidirectional
+                width,
+                head_dim,
+                state_size,
+                expand=expand,
+                num_groups=num_groups,
+                conv_size=conv_size,
+                chunk=chunk,
+                is_bidirectional=is_bidirectional,
             )
             scale_for_depth(mixer.out_proj, num_layers)
             blocks.append(MixerBlock(mixer, width, dropout))
