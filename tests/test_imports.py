@@ -22,9 +22,10 @@ ALLOWED = {
     "dna.simulation": {"core", "dna.genome"},
     "dna.loaders": {"core", "objectives", "dna.genome"},
     "dna.encoders": {"core"},
+    "dna.pretrained": {"core", "dna.encoders"},
     "dna.selectors": {"core"},
     "dna.heads": {"core"},
-    "dna.models": HALL | {"dna.loaders", "dna.encoders", "dna.selectors", "dna.heads"},
+    "dna.models": HALL | {"dna.loaders", "dna.encoders", "dna.pretrained", "dna.selectors", "dna.heads"},
     "training": HALL,
     "dna.elements": HALL | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.selectors"},
     "report": HALL | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.elements"},
@@ -32,7 +33,7 @@ ALLOWED = {
 }
 NO_TORCH = ("core", "dna.genome", "dna.simulation")
 NETWORK_PARTS = ("dna.encoders", "dna.selectors", "dna.heads")
-OPTIONAL = {"mamba_ssm", "causal_conv1d", "transformers", "timm", "MACS3"}
+OPTIONAL = {"mamba_ssm", "causal_conv1d", "numba", "safetensors", "transformers", "timm", "MACS3"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

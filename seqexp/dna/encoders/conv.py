@@ -213,13 +213,16 @@ class SequenceStem(nn.Module):
         num_steps = bin_bp // stride_bp
         self.pool = nn.Conv1d(2 * width, width, 1) if num_steps > 1 else None
 
-    def forward(self, one_hot: Tensor) -> Tensor:
+    def forward(self, one_hot: Tensor, mask: Tensor | None = None) -> Tensor:
         """Embed bases.
 
         Parameters
         ----------
         one_hot : Tensor, (B, L, 4)
             L a multiple of ``bin_bp``; zeros for an unknown base.
+        mask : Tensor, (B, L) bool, optional
+            False where there is no sequence: padding, which no base sees. A token that touches a base counts as
+            present.
 
         Returns
         -------
@@ -233,13 +236,16 @@ class SequenceStem(nn.Module):
         length = one_hot.shape[1]
         if length % self.bin_bp:
             raise ConfigError(f"window of {length} bp", expected=f"a multiple of bin_bp = {self.bin_bp}")
+        if mask is not None:
+            one_hot = one_hot.masked_fill(~mask[..., None], 0)
+        gate = None if mask is None else mask.unflatten(1, (-1, self.stride_bp)).any(2)[:, None].to(one_hot.dtype)
         bases = one_hot.transpose(1, 2)
         hidden = self.filters(functional.pad(bases, (self.pad_bp // 2, self.pad_bp - self.pad_bp // 2)))
         if self.words is not None:
             hidden = hidden + self.words(_words(bases, self.word_bp, self.stride_bp))
         hidden = functional.gelu(self.norm(hidden))
         for block in self.blocks:
-            hidden = block(hidden)
+            hidden = block(hidden, gate)
         if self.pool is not None:
             steps = hidden.unflatten(-1, (-1, self.bin_bp // self.stride_bp))
             hidden = self.pool(torch.cat([steps.mean(-1), steps.amax(-1)], dim=1))

@@ -1,46 +1,27 @@
-"""Mamba-2 in plain torch: mixer, block and bidirectional encoder, with a gate that decides what may be written.
+"""Mamba-2 in plain torch: one reading direction, the mixer in one or both directions, and the encoder.
 
-The gate (B, N) in [0, 1] acts where a position could influence another one or itself: on the input of the causal
-convolution (content), on the step size (the write into the state) and on the mixer's output (the position's own
-update, after the gated normalisation, which would otherwise undo any scaling). A position with gate 0 is invisible
-to all others and keeps its own residual stream, so padding is expressed as gate 0 and changes nothing.
+The gate acts on the mixer's output after the gated normalisation, which would otherwise undo any scaling; for the
+rest see :mod:`seqexp.dna.encoders.scan_mixer`.
 
-Sources: Dao and Gu, "Transformers are SSMs" (2024) for the mixer; Schiff et al., "Caduceus" (2024) for reading in
-both directions with tied input and output projections.
+Source: Dao and Gu, "Transformers are SSMs" (2024).
 """
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint as recompute_in_backward
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.blockwise import by_blocks
+from seqexp.dna.encoders.causal_conv import causal_conv, last_inputs
+from seqexp.dna.encoders.scan_mixer import Carried, DepthwiseWeights, ScanMixer, initial_step_bias
 from seqexp.dna.encoders.ssd import ssd
+from seqexp.dna.encoders.stack import MixerBlock, ResidualStack, scale_for_depth
 
-_STEP_RANGE = (1e-3, 1e-1)  # initial step sizes, log-uniform
-_STEP_FLOOR = 1e-4
 _DECAY_RANGE = (1.0, 16.0)  # initial decay rates, uniform
-
-
-def _conv_silu(xbc: Tensor, gate: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """SiLU of a depthwise causal convolution of ``gate * xbc``, in float32.
-
-    ``xbc`` (B, K - 1 + N, D) and ``gate`` (B, K - 1 + N) carry K - 1 earlier positions; ``weight`` is (D, 1, K).
-    Sums shifted products because the axes then stay where they are, which is faster than transposing twice.
-    """
-    x = xbc.float() * gate[..., None]
-    taps = weight.float()[:, 0].t()
-    length = x.shape[1] - len(taps) + 1
-    y = bias.float()
-    for shift, tap in enumerate(taps):
-        y = torch.addcmul(y, x[:, shift : shift + length], tap)
-    return functional.silu(y).to(xbc.dtype)
 
 
 def _skip_and_norm(
@@ -64,17 +45,7 @@ class ScaleWeight(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
 
-class DepthwiseWeights(nn.Module):
-    """Holds weight (D, 1, K) and bias (D,) of a depthwise convolution under the names Mamba-2 checkpoints use."""
-
-    def __init__(self, width: int, size: int) -> None:
-        super().__init__()
-        bound = 1 / math.sqrt(size)
-        self.weight = nn.Parameter(torch.empty(width, 1, size).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(width).uniform_(-bound, bound))
-
-
-class DirectedScan(nn.Module):
+class DirectedSSD(nn.Module):
     """One reading direction: causal convolution, selective scan, skip and gated norm; the part that is not tied.
 
     Parameters
@@ -92,42 +63,45 @@ class DirectedScan(nn.Module):
         inner = num_heads * head_dim
         channels = inner + 2 * num_groups * state_size
         self.conv1d = DepthwiseWeights(channels, conv_size)
-        low, high = map(math.log, _STEP_RANGE)
-        step = torch.exp(torch.rand(num_heads) * (high - low) + low).clamp(min=_STEP_FLOOR)
-        self.dt_bias = nn.Parameter(step + torch.log(-torch.expm1(-step)))  # inverse of softplus
+        self.dt_bias = nn.Parameter(initial_step_bias(num_heads))
         self.A_log = nn.Parameter(torch.empty(num_heads).uniform_(*_DECAY_RANGE).log())
         self.D = nn.Parameter(torch.ones(num_heads))
         self.norm = ScaleWeight(inner)
 
-    def forward(self, z: Tensor, xbc: Tensor, dt: Tensor, gate: Tensor) -> Tensor:
+    def forward(self, projected: Tensor, gate: Tensor, carried: Carried | None) -> tuple[Tensor, Carried]:
         """Read forwards.
 
         Parameters
         ----------
-        z : Tensor, (B, N, H * P)
-        xbc : Tensor, (B, N, H * P + 2 * G * S)
-            Values, write and read directions before the convolution.
-        dt : Tensor, (B, N, H)
-            Step sizes before bias and softplus.
-        gate : Tensor, (B, N)
+        projected : Tensor, (B, L, 2 * H * P + 2 * G * N + H)
+            What gates the output; values, write and read directions before the convolution; step sizes before bias
+            and softplus.
+        gate : Tensor, (B, L)
+        carried : Carried or None
+            From the segment before.
 
         Returns
         -------
-        Tensor, (B, N, H * P)
+        outputs : Tensor, (B, L, H * P)
+        carried : Carried
+            For the segment after.
         """
-        step = functional.softplus(dt.float() + self.dt_bias.float()) * gate[..., None]
-        weights = [self.conv1d.weight, self.conv1d.bias]
-        xbc = by_blocks(_conv_silu, [xbc, gate], weights, halo=self.conv1d.weight.shape[-1] - 1)
-        sizes = [self.num_groups * self.state_size] * 2
-        x, write, read = xbc.split([xbc.shape[-1] - sum(sizes), *sizes], dim=-1)
+        inner, shared = self.num_heads * self.head_dim, self.num_groups * self.state_size
+        z, values, raw = projected.split([inner, inner + 2 * shared, self.num_heads], dim=-1)
+        steps = functional.softplus(raw.float() + self.dt_bias.float()) * gate[..., None]
+        before = None if carried is None else carried.inputs
+        xbc = causal_conv(values, gate, self.conv1d.weight, self.conv1d.bias, before)
+        x, write, read = xbc.split([inner, shared, shared], dim=-1)
         x = x.unflatten(-1, (self.num_heads, self.head_dim))
         write, read = (part.unflatten(-1, (self.num_groups, self.state_size)) for part in (write, read))
-        y, _ = ssd(x, step, -torch.exp(self.A_log.float()), write, read, self.chunk)
+        state = None if carried is None else carried.state
+        y, state = ssd(x, steps, -torch.exp(self.A_log.float()), write, read, state, chunk=self.chunk)
         finish = partial(_skip_and_norm, num_groups=self.num_groups)
-        return by_blocks(finish, [y, x, z], [self.D, self.norm.weight])
+        inputs = last_inputs(values, gate, self.conv1d.weight.shape[-1] - 1, before)
+        return by_blocks(finish, [y, x, z], [self.D, self.norm.weight]), Carried(inputs, state)
 
 
-class Mamba2Mixer(nn.Module):
+class Mamba2Mixer(ScanMixer):
     """Sequence mixing by selective scans, in one direction or in both.
 
     Parameters
@@ -167,26 +141,13 @@ class Mamba2Mixer(nn.Module):
         chunk: int = 64,
         is_bidirectional: bool = True,
     ) -> None:
-        super().__init__()
         inner = expand * width
         _check_sizes(inner, head_dim, num_groups)
         num_heads = inner // head_dim
-        self.sizes = [inner, inner + 2 * num_groups * state_size, num_heads]
-        self.in_proj = nn.Linear(width, sum(self.sizes), bias=False)
         sizes = (num_heads, head_dim, num_groups, state_size, conv_size, chunk)
-        self.forwards = DirectedScan(*sizes)
-        self.backwards = DirectedScan(*sizes) if is_bidirectional else None
-        self.out_proj = nn.Linear(inner, width, bias=False)
-
-    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """Mix ``x`` (B, N, D) along N; ``gate`` (B, N) in [0, 1] decides what each position may write."""
-        gate = x.new_ones(x.shape[:2], dtype=torch.float32) if gate is None else gate.float()
-        z, xbc, dt = self.in_proj(x).split(self.sizes, dim=-1)
-        y = self.forwards(z, xbc, dt, gate)
-        if self.backwards is not None:
-            y = y + self.backwards(z.flip(1), xbc.flip(1), dt.flip(1), gate.flip(1)).flip(1)
-        y = self.out_proj(y)
-        return y * gate[..., None].to(y.dtype)
+        projected = 2 * inner + 2 * num_groups * state_size + num_heads
+        backwards = DirectedSSD(*sizes) if is_bidirectional else None
+        super().__init__(width, inner, projected, DirectedSSD(*sizes), backwards)
 
 
 def _check_sizes(inner: int, head_dim: int, num_groups: int) -> None:
@@ -204,21 +165,7 @@ def _check_sizes(inner: int, head_dim: int, num_groups: int) -> None:
         )
 
 
-class Mamba2Block(nn.Module):
-    """``x + dropout(mixer(norm(x), gate))``."""
-
-    def __init__(self, mixer: Mamba2Mixer, width: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.RMSNorm(width, eps=1e-5)
-        self.mixer = mixer
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """Map (B, N, D) to (B, N, D)."""
-        return x + self.dropout(self.mixer(self.norm(x), gate))
-
-
-class Mamba2Encoder(nn.Module):
+class Mamba2Encoder(ResidualStack):
     """Stack of pre-norm Mamba-2 blocks that read in both directions, with a norm at the end.
 
     Parameters
@@ -227,13 +174,12 @@ class Mamba2Encoder(nn.Module):
         Width D of input and output.
     num_layers : int
         Number of blocks.
-    head_dim, state_size, expand, chunk : int
+    head_dim, state_size, expand, num_groups, conv_size, chunk : int
         See :class:`Mamba2Mixer`.
     dropout : float
         Dropout on what each block adds.
     checkpoint : bool
-        Recompute each block in backward: about a third more time, memory of one block instead of all. Parameters
-        keep their names, so weights load either way. Worth it beyond about 32,768 positions.
+        Recompute each block in backward, see :class:`ResidualStack`.
     is_bidirectional : bool
         Off: strictly causal, a position sees only earlier ones.
 
@@ -251,43 +197,25 @@ class Mamba2Encoder(nn.Module):
         state_size: int = 64,
         *,
         expand: int = 2,
+        num_groups: int = 1,
+        conv_size: int = 4,
         chunk: int = 64,
         dropout: float = 0.0,
         checkpoint: bool = False,
         is_bidirectional: bool = True,
     ) -> None:
-        super().__init__()
-        if num_layers < 1:
-            raise ConfigError(f"num_layers is {num_layers}", expected="at least 1", fix="set num_layers")
-        self.width = width
-        self.checkpoint = checkpoint
-        self.blocks = nn.ModuleList()
+        blocks = []
         for _ in range(num_layers):
             mixer = Mamba2Mixer(
-                width, head_dim, state_size, expand=expand, chunk=chunk, is_bidirectional=is_bidirectional
+                width,
+                head_dim,
+                state_size,
+                expand=expand,
+                num_groups=num_groups,
+                conv_size=conv_size,
+                chunk=chunk,
+                is_bidirectional=is_bidirectional,
             )
-            # The residual stream sums num_layers updates; this keeps its initial variance independent of depth.
-            with torch.no_grad():
-                mixer.out_proj.weight /= math.sqrt(num_layers)
-            self.blocks.append(Mamba2Block(mixer, width, dropout))
-        self.norm = nn.RMSNorm(width, eps=1e-5)
-
-    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """Encode a sequence.
-
-        Parameters
-        ----------
-        x : Tensor, (B, N, D)
-        gate : Tensor, (B, N), optional
-            Values in [0, 1]; 0 keeps a position from influencing any other. Multiply by the validity mask to pad.
-
-        Returns
-        -------
-        Tensor, (B, N, D)
-        """
-        for block in self.blocks:
-            if self.checkpoint and torch.is_grad_enabled():
-                x = recompute_in_backward(block, x, gate, use_reentrant=False)
-            else:
-                x = block(x, gate)
-        return self.norm(x)
+            scale_for_depth(mixer.out_proj, num_layers)
+            blocks.append(MixerBlock(mixer, width, dropout))
+        super().__init__(width, blocks, nn.RMSNorm(width, eps=1e-5), checkpoint)

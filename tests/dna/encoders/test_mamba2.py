@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.encoders.mamba2 import DirectedScan, Mamba2Encoder, Mamba2Mixer
+from seqexp.dna.encoders.mamba2 import DirectedSSD, Mamba2Encoder, Mamba2Mixer
 
 
 def small(**changes: object) -> Mamba2Encoder:
@@ -178,7 +178,7 @@ def test_bfloat16_autocast_is_close() -> None:
 
 
 def test_initial_steps_and_decays() -> None:
-    scan = DirectedScan(500, 2, 1, 4, 4, 16)
+    scan = DirectedSSD(500, 2, 1, 4, 4, 16)
     steps = torch.nn.functional.softplus(scan.dt_bias)
     assert 0.9e-3 < steps.min() < 2e-3
     assert 0.05 < steps.max() < 0.11
