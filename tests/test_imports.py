@@ -29,7 +29,9 @@ ALLOWED = {
     "training": HALL,
     "dna.elements": HALL | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.selectors"},
     "report": HALL | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.elements"},
-    "cli": HALL | {"training", "report", "dna.genome", "dna.simulation", "dna.loaders", "dna.models", "dna.elements"},
+    "cli": HALL
+    | {"training", "report", "dna.genome", "dna.simulation", "dna.loaders"}
+    | {"dna.encoders", "dna.models", "dna.elements"},
 }
 NO_TORCH = ("core", "dna.genome", "dna.simulation")
 NETWORK_PARTS = ("dna.encoders", "dna.selectors", "dna.heads")

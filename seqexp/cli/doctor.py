@@ -48,6 +48,27 @@ def _torch_lines() -> list[tuple[str, str, str]]:
     return lines
 
 
+def _backend_lines() -> list[tuple[str, str, str]]:
+    """One line per way to compute a scan or a convolution: usable or why not."""
+    from seqexp.dna.encoders.backends import OPERATIONS, why_not
+
+    lines = []
+    for operation, backends in OPERATIONS.items():
+        for backend in backends:
+            reason = why_not(operation, backend)
+            note = _BACKEND_NOTES[backend] if reason is None else reason
+            lines.append((f"{operation} {backend}", "usable" if reason is None else "not usable", note))
+    return lines
+
+
+_BACKEND_NOTES = {
+    "kernels": "fused, on CUDA devices",
+    "numba": "compiled, on the CPU",
+    "torch": "plain torch, everywhere",
+    "reference": "float64 steps, for tests",
+}
+
+
 def survey() -> list[tuple[str, str, str]]:
     """(what, state, meaning) of everything worth knowing before a run."""
     memory = _memory_gib()
@@ -62,8 +83,11 @@ def survey() -> list[tuple[str, str, str]]:
         _package("pyfaidx", "pyfaidx", "FASTA files"),
         _package("pyBigWig", "pyBigWig", "bigWig files"),
         _package("macs3", "MACS3", "peak calling", "macs3"),
-        _package("mamba-ssm", "mamba_ssm", "the fused Mamba kernel on GPUs (a plain one is built in)", "cuda"),
+        _package("mamba-ssm", "mamba_ssm", "fused scans on GPUs (plain ones are built in)", "cuda"),
         _package("causal-conv1d", "causal_conv1d", "the fused convolution on GPUs", "cuda"),
+        _package("numba", "numba", "the compiled Mamba-1 scan on CPUs", "numba"),
+        _package("safetensors", "safetensors", "published weights in that format", "pretrained"),
+        *_backend_lines(),
     ]
 
 
@@ -72,5 +96,5 @@ def main(argv: list[str]) -> int:
     argparse.ArgumentParser(prog="seqexp doctor", description=__doc__).parse_args(argv)
     lines = survey()
     for name, state, meaning in lines:
-        print(f"{name:<20}{state:<22}{meaning}")
+        print(f"{name:<26}{state:<22}{meaning}")
     return int(any(meaning.startswith("required") for _, _, meaning in lines))

@@ -22,6 +22,7 @@ COMMANDS: dict[str, Command] = {
     "demo": Command("seqexp.cli.demo:main", "simulate a small genome, train, find elements, write a report"),
     "data": Command("seqexp.cli.data:main", "prepare a dataset from a recipe, or check one"),
     "fit": Command("seqexp.cli.fit:fit", "train a model from a config and finish its run folder"),
+    "estimate": Command("seqexp.cli.estimate:main", "time and memory of a training step, before a run is started"),
     "validate": Command("seqexp.cli.fit:validate", "metrics of a run on the validation split"),
     "test": Command("seqexp.cli.fit:test", "metrics of a run on the test split"),
     "predict": Command("seqexp.cli.fit:predict", "write the predictions of a run for all genes"),
