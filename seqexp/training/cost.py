@@ -51,7 +51,7 @@ def training_step(
 ) -> Callable[[], None]:
     """One step of AdamW on a batch, outside a Trainer."""
     network.to(device).train()
-    optimizer = torch.optim.AdamW(parameter_groups(network, task.weight_decay), lr=task.lr)
+    optimizer = torch.optim.AdamW(parameter_groups(network, task.lr, task.weight_decay))
     half = torch.float16 if precision.startswith("16") else torch.bfloat16
 
     def step() -> None:

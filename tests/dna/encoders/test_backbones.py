@@ -243,7 +243,7 @@ def test_initial_steps_and_decays() -> None:
 def test_rates_and_filters_do_not_decay() -> None:
     """Weight decay would pull learned decay rates towards -1 and long filters towards nothing."""
     for encoder, exempt in ((mamba(), "A_log"), (hyena(), ".filter.")):
-        groups = parameter_groups(encoder, 0.1)
+        groups = parameter_groups(encoder, 1e-3, 0.1)
         decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
         names = [name for name, parameter in encoder.named_parameters() if id(parameter) in decayed]
         assert names
