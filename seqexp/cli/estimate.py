@@ -53,10 +53,10 @@ def _sizes(arguments: argparse.Namespace, overrides: list[str]) -> tuple[int, in
     settings = _open(arguments, overrides)
     data = settings.datamodule
     unit = math.lcm(int(getattr(settings.model.network, "bin_bp", 1)), int(data.signal_bin_bp))
-    window = arguments.window_bp or int(data.window_bp)
+    window = int(data.window_bp if arguments.window_bp is None else arguments.window_bp)
     if window < unit or window % unit:
         raise ConfigError(f"window of {window} bp", where="--window-bp", expected=f"a positive multiple of {unit}")
-    batch_size = arguments.batch_size or int(data.batch_size)
+    batch_size = int(data.batch_size if arguments.batch_size is None else arguments.batch_size)
     if batch_size < 1:
         raise ConfigError(f"batch of {batch_size} windows", where="--batch-size", expected="at least 1")
     return unit, window, batch_size
