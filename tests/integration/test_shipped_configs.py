@@ -19,12 +19,13 @@ from seqexp.training.run import Run
 
 REAL = {
     "yeast": ("dna/yeast.yaml", "dna/yeast_dna.yaml", "baselines/yeast_conv.yaml", "baselines/yeast_conv_dna.yaml"),
-    "k562_chr22": ("dna/k562_chr22.yaml",),
+    "k562_chr22": ("dna/k562_chr22.yaml", "dna/k562_chr22_mamba.yaml"),
 }
+ENCODERS = ("mamba", "mamba2", "hyena", "hyenadna", "caduceus")
 
 
-def two_steps(config: str, dataset: Path, run_dir: Path) -> Run:
-    """A run of two steps with real batches, evaluated on one batch."""
+def two_steps(config: str, dataset: Path, run_dir: Path, *more: str) -> Run:
+    """A run of two steps with real batches, evaluated on one batch; ``more`` are configs laid over, or flags."""
     limits = (
         "max_epochs=1",
         "limit_train_batches=2",
@@ -33,7 +34,9 @@ def two_steps(config: str, dataset: Path, run_dir: Path) -> Run:
         "log_every_n_steps=1",
     )
     flags = [f"--trainer.{limit}" for limit in limits]
-    trainer = run_fit(run_dir, [config], [f"--data.init_args.dataset={dataset}", *flags])
+    flags += [flag for flag in more if flag.startswith("--")]
+    configs = [config, *(name for name in more if not name.startswith("--"))]
+    trainer = run_fit(run_dir, configs, [f"--data.init_args.dataset={dataset}", *flags])
     assert trainer.global_step == 2
     return Run.open(run_dir, "last")
 
@@ -44,6 +47,19 @@ def test_demo(tmp_path: Path) -> None:
     table = predict_run(run)
     assert len(table) == 36
     assert np.isfinite(table["prediction"]).all()
+
+
+@pytest.fixture(scope="module")
+def small_genome(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = SimulationConfig(num_genes=24, num_chromosomes=6, mean_elements=1.5)
+    return simulate_genome(tmp_path_factory.mktemp("small") / "data", config)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_encoder_can_be_laid_over_a_config(encoder: str, small_genome: Path, tmp_path: Path) -> None:
+    few = "--data.init_args.batch_size=2"
+    run = two_steps("dna/yeast.yaml", small_genome, tmp_path / "run", f"encoders/{encoder}.yaml", few)
+    assert encoder in " ".join(type(part).__module__ for part in run.network.modules())
 
 
 @pytest.fixture(scope="module")
