@@ -11,7 +11,8 @@ from seqexp.core.resources import shipped_folder
 
 FOLDER = shipped_folder("configs")
 BASES = sorted((FOLDER / "base").glob("*.yaml"))
-RUNS = sorted(path for path in FOLDER.rglob("*.yaml") if path.parent.name != "base")
+OVERLAYS = sorted((FOLDER / "encoders").glob("*.yaml"))
+RUNS = sorted(path for path in FOLDER.rglob("*.yaml") if path.parent.name != "base" and path not in OVERLAYS)
 TINY = Path(__file__).parents[1] / "training" / "helpers" / "tiny.yaml"
 
 
@@ -19,11 +20,12 @@ def _name(path: Path) -> str:
     return str(path.relative_to(FOLDER))
 
 
-@pytest.mark.parametrize("path", RUNS, ids=_name)
+@pytest.mark.parametrize("path", [*RUNS, *OVERLAYS], ids=_name)
 def test_run_config_opens(path: Path) -> None:
     from seqexp.training.config import RunConfig, config_stack
 
-    settings = RunConfig([f"--config={p}" for p in config_stack([_name(path)])])
+    under = ["dna/yeast.yaml"] if path in OVERLAYS else []
+    settings = RunConfig([f"--config={p}" for p in config_stack([*under, _name(path)])])
     assert settings.model.network is not None
     assert hasattr(settings.datamodule, "train_dataloader")
 

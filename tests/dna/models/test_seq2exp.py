@@ -111,9 +111,8 @@ def test_influence_fades_with_the_mask_and_halving_it_shows(encoder: str, head: 
     for value in (1.0, 0.5, 0.1, 0.001):
         mask = torch.ones(ROWS, BINS)
         mask[:, some] = value
-        influence.append(
-            float((net(changed_at(batch, some), mask).prediction - net(batch, mask).prediction).abs().mean())
-        )
+        change = net(changed_at(batch, some), mask).prediction - net(batch, mask).prediction
+        influence.append(change.abs().mean().item())
     assert influence[3] < 0.01 * influence[0]
     assert influence[2] < 0.5 * influence[0]
     half = net(batch, torch.full((ROWS, BINS), 0.5)).prediction - net(batch, torch.ones(ROWS, BINS)).prediction
