@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
 from pathlib import Path
@@ -121,20 +120,24 @@ class Slide:
     def read_patches_um(
         self, centres_um: ArrayLike, side_um: float, side_px: int, num_threads: int | None = None
     ) -> NDArray[np.uint8]:
-        """Patches around S points (S, 2), as (S, side_px, side_px, 3); tiles are decoded by several threads."""
+        """Patches around S points (S, 2), as (S, side_px, side_px, 3).
+
+        Several threads decode tiles, each in a part of the slide, row of patches by row: neighbours share tiles.
+        """
         centres = np.asarray(centres_um, dtype=np.float64).reshape(-1, 2)
+        order = np.lexsort((centres[:, 0], centres[:, 1] // side_um))
         out = np.empty((len(centres), side_px, side_px, 3), dtype=np.uint8)
 
-        def read(rows: Sequence[int]) -> None:
+        def read(rows: NDArray[np.int64]) -> None:
             for row in rows:
                 out[row] = self.read_patch_um(centres[row], side_um, side_px)
 
         num_threads = min(num_threads or len(os.sched_getaffinity(0)), len(centres))
         if num_threads <= 1:
-            read(range(len(centres)))
+            read(order)
         else:
             with ThreadPoolExecutor(num_threads) as pool:
-                list(pool.map(read, [range(first, len(centres), num_threads) for first in range(num_threads)]))
+                list(pool.map(read, np.array_split(order, num_threads)))
         return out
 
     def tissue_mask(self, mpp: float = 8.0) -> TissueMask:
