@@ -26,16 +26,19 @@ ALLOWED = {
     "dna.selectors": {"core"},
     "dna.heads": {"core"},
     "dna.models": HALL | {"dna.loaders", "dna.encoders", "dna.pretrained", "dna.selectors", "dna.heads"},
+    "histology.slides": {"core"},
     "training": HALL,
     "dna.elements": HALL | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.selectors"},
     "report": HALL | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.elements"},
     "cli": HALL
     | {"training", "report", "dna.genome", "dna.simulation", "dna.loaders"}
-    | {"dna.encoders", "dna.models", "dna.elements"},
+    | {"dna.encoders", "dna.models", "dna.elements", "histology.slides"},
 }
-NO_TORCH = ("core", "dna.genome", "dna.simulation")
+NO_TORCH = ("core", "dna.genome", "dna.simulation", "histology.slides")
 NETWORK_PARTS = ("dna.encoders", "dna.selectors", "dna.heads")
-OPTIONAL = {"mamba_ssm", "causal_conv1d", "numba", "safetensors", "transformers", "timm", "MACS3"}
+OPTIONAL = {"mamba_ssm", "causal_conv1d", "numba", "safetensors", "transformers", "timm", "MACS3"} | {
+    *("tifffile", "imagecodecs", "openslide", "anndata", "spatialdata"),
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -86,7 +89,7 @@ def test_arrows(path: Path) -> None:
 def test_every_room_has_a_rule() -> None:
     packages = {name_of(p) for p in MODULES if p.name == "__init__.py"}
     ruled = {p for p in packages if any(p == r or p.startswith(r + ".") for r in ALLOWED if r)}
-    assert packages - ruled <= {"", "dna"}
+    assert packages - ruled <= {"", "dna", "histology"}
 
 
 def test_import_is_light() -> None:

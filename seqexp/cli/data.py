@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqexp.core.errors import ConfigError
 from seqexp.core.recipes.runner import Prepared, Reporter, StepFunction, StepResult, prepare
 from seqexp.core.recipes.schema import find_recipe, load_recipe, shipped_recipes
 
@@ -48,7 +49,8 @@ def _add_prepare(commands: Any) -> None:
     parser = commands.add_parser(
         "prepare",
         help="fetch, verify and build the dataset of a recipe",
-        description="Fetch the sources of a recipe, verify them, run its steps and write dataset.yaml last. "
+        description="Fetch the sources of a recipe, verify them, run its steps and write its description "
+        "(dataset.yaml, or slides.yaml for histology) last. "
         "Broken off, it resumes when run again; finished, it does nothing.",
     )
     parser.add_argument("recipe", help="name of a shipped recipe (see: seqexp data list), or a recipe folder or file")
@@ -70,7 +72,7 @@ def _add_check(commands: Any) -> None:
         description="Compare all files of a dataset before any work starts, and print a table. Exit status 1 means "
         "that something in it must be repaired.",
     )
-    parser.add_argument("dataset", type=Path, help="a dataset.yaml")
+    parser.add_argument("dataset", type=Path, help="a dataset.yaml, or a slides.yaml of histology")
     parser.add_argument("--upstream-bp", type=int, default=700, help="window before the TSS (default: %(default)s)")
     parser.add_argument("--downstream-bp", type=int, default=1348, help="window after the TSS (default: %(default)s)")
     parser.set_defaults(run=_check)
@@ -79,8 +81,9 @@ def _add_check(commands: Any) -> None:
 def step_functions() -> dict[str, StepFunction]:
     """All steps that recipes may use, by name."""
     from seqexp.dna.genome.prepare import STEPS
+    from seqexp.histology.slides.prepare import STEPS as HISTOLOGY_STEPS
 
-    return {**STEPS, "simulate": simulate}
+    return {**STEPS, **HISTOLOGY_STEPS, "simulate": simulate}
 
 
 def simulate(folder: Path, **settings: Any) -> StepResult:
@@ -95,7 +98,6 @@ def simulate(folder: Path, **settings: Any) -> StepResult:
     """
     from dataclasses import fields
 
-    from seqexp.core.errors import ConfigError
     from seqexp.dna.simulation.config import SimulationConfig
     from seqexp.dna.simulation.simulate import simulate_genome
 
@@ -116,6 +118,8 @@ def simulate(folder: Path, **settings: Any) -> StepResult:
 
 def _prepare(arguments: argparse.Namespace) -> int:
     recipe = load_recipe(find_recipe(arguments.recipe))
+    if arguments.store and recipe.dataset_file != "dataset.yaml":
+        raise ConfigError(f"recipe {recipe.name} holds slides", expected="a DNA dataset", fix="leave out --store")
     with _rich_reporter() as reporter:
         result = prepare(recipe, arguments.out, step_functions(), arguments.mirror, reporter)
     _print_result(result, recipe.name)
@@ -141,10 +145,17 @@ def _write_store(dataset: Path) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from seqexp.dna.genome.check import check_dataset
-    from seqexp.dna.genome.dataset import load_dataset
+    path: Path = arguments.dataset
+    if path.name == "slides.yaml" or (path / "slides.yaml").exists():
+        from seqexp.histology.slides.check import check_slides
+        from seqexp.histology.slides.slide_set import SlideSet
 
-    report = check_dataset(load_dataset(arguments.dataset), arguments.upstream_bp, arguments.downstream_bp)
+        report = check_slides(SlideSet.open(path))
+    else:
+        from seqexp.dna.genome.check import check_dataset
+        from seqexp.dna.genome.dataset import load_dataset
+
+        report = check_dataset(load_dataset(path), arguments.upstream_bp, arguments.downstream_bp)
     print(report.render())
     return 0 if report.ok else 1
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, sha256_of
+from seqexp.core.recipes.schema import DATASET_FILES
 
 LOCK_FILE = "recipe.lock.json"
 
@@ -126,7 +127,7 @@ def read_lock(folder: Path, recipe: str) -> Lock:
     """
     path = folder / LOCK_FILE
     if not path.exists():
-        if (folder / "dataset.yaml").exists():
+        if any((folder / name).exists() for name in DATASET_FILES):
             raise DataError(
                 "the folder holds a dataset that no recipe prepared", where=folder, expected="an empty or new folder",
                 fix="choose another --out",

@@ -1,4 +1,4 @@
-"""Running a recipe: sources, steps, then ``dataset.yaml``; finished work is skipped, unfinished work is resumed."""
+"""Running a recipe: sources, steps, then the description; finished work is skipped, unfinished work is resumed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from seqexp.core.recipes.lock import FileRecord, Lock, only_one, read_lock
 from seqexp.core.recipes.schema import Recipe, Source
 from seqexp.core.yaml import dump_yaml, load_yaml
 
-DATASET_FILE = "dataset.yaml"
 _SPARE_BYTES = 50_000_000
 
 
@@ -53,7 +52,7 @@ class Prepared:
     Parameters
     ----------
     dataset : Path
-        The ``dataset.yaml``.
+        The ``dataset.yaml``, or ``slides.yaml`` for histology.
     fetched, ran, skipped : list of str
         Sources fetched, steps run, and both that were already there.
     notes : list of str
@@ -82,7 +81,7 @@ def prepare(
     recipe : Recipe
         What to do.
     out : path
-        Dataset folder; ``dataset.yaml`` appears in it last, and is absent while anything is unfinished.
+        Dataset folder; its description appears in it last, and is absent while anything is unfinished.
     steps : mapping
         Functions by the names that recipes use.
     mirror : path, optional
@@ -116,7 +115,7 @@ def _prepare(
     patience: Patience | None,
 ) -> Prepared:
     missing = [source for source in recipe.sources if not lock.has_source(source.name, source.sha256)]
-    result = Prepared(lock.folder / DATASET_FILE)
+    result = Prepared(lock.folder / recipe.dataset_file)
     if missing or not _all_done(recipe, lock):
         result.dataset.unlink(missing_ok=True)
         _check_disk(recipe, missing, lock.folder, mirror)
@@ -125,7 +124,9 @@ def _prepare(
     if recipe.dataset is not None:
         _write_dataset(recipe, result.dataset)
     if not result.dataset.exists():
-        raise ConfigError(f"no step of {recipe.name} wrote {DATASET_FILE}", where=recipe.path, fix="add a dataset key")
+        raise ConfigError(
+            f"no step of {recipe.name} wrote {recipe.dataset_file}", where=recipe.path, fix="add a dataset key"
+        )
     return result
 
 

@@ -12,6 +12,7 @@ from seqexp.core.resources import shipped, shipped_folder
 from seqexp.core.yaml import load_yaml
 
 RECIPE_FILE = "recipe.yaml"
+DATASET_FILES = ("dataset.yaml", "slides.yaml")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class Recipe:
     steps : tuple of Step
         Run in this order after all sources are there.
     dataset : mapping or None
-        Content of ``dataset.yaml``; None where the last step writes the whole folder itself.
+        Content of the description; None where the last step writes the whole folder itself.
+    dataset_file : str
+        Name of the description: ``dataset.yaml``, or ``slides.yaml`` for histology.
     disk_bytes : int or None
         Free space needed for everything together, when the sizes of the sources do not say it.
     path : Path
@@ -88,6 +91,7 @@ class Recipe:
     dataset: Mapping[str, Any] | None
     disk_bytes: int | None
     path: Path
+    dataset_file: str = DATASET_FILES[0]
 
 
 def find_recipe(name: str) -> Path:
@@ -120,7 +124,7 @@ def load_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path)
     content = load_yaml(path)
-    known = {"name", "description", "licence", "sources", "steps", "dataset", "disk_bytes"}
+    known = {"name", "description", "licence", "sources", "steps", "dataset", "dataset_file", "disk_bytes"}
     _only(content, known, required={"name", "description", "licence"}, where=str(path))
     sources = tuple(_source(entry, f"{path}, source {i + 1}") for i, entry in enumerate(content.get("sources") or []))
     steps = tuple(_step(entry, f"{path}, step {i + 1}") for i, entry in enumerate(content.get("steps") or []))
@@ -130,7 +134,10 @@ def load_recipe(path: str | Path) -> Recipe:
         raise ConfigError(f"sources named twice: {', '.join(repeated)}", where=path, expected="every name once")
     dataset = content.get("dataset")
     if dataset is not None and not isinstance(dataset, dict):
-        raise ConfigError(f"dataset is {type(dataset).__name__}", where=path, expected="the mapping of dataset.yaml")
+        raise ConfigError(f"dataset is {type(dataset).__name__}", where=path, expected="a mapping")
+    file = content.get("dataset_file", DATASET_FILES[0])
+    if file not in DATASET_FILES:
+        raise ConfigError(f"dataset_file: {file!r}", where=path, expected=" or ".join(DATASET_FILES))
     return Recipe(
         name=str(content["name"]),
         description=str(content["description"]).strip(),
@@ -140,6 +147,7 @@ def load_recipe(path: str | Path) -> Recipe:
         dataset=dataset,
         disk_bytes=content.get("disk_bytes"),
         path=path,
+        dataset_file=file,
     )
 
 

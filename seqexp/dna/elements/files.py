@@ -8,10 +8,10 @@ import pandas as pd
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import require_writable
+from seqexp.core.tables import read_table, require_column
 from seqexp.dna.elements.calling import merge_elements
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.writers import Written, write_bed, write_bedgraph, write_bigwig, write_narrowpeak
-from seqexp.dna.genome.tables import read_table, require_column
 
 SPLITS = ("train", "val", "test", "all")
 

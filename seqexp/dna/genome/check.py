@@ -4,80 +4,24 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from seqexp.core.errors import DataError, SeqexpError
+from seqexp.core.check import Asker, CheckReport
+from seqexp.core.errors import DataError
+from seqexp.core.tables import require_column
 from seqexp.dna.genome.dataset import DatasetSpec, compare_sizes
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.names import NameMap, match_names
 from seqexp.dna.genome.reference import UNKNOWN, Reference
 from seqexp.dna.genome.regions import covered_bp, read_intervals
 from seqexp.dna.genome.splits import assign, check_leaks
-from seqexp.dna.genome.tables import require_column
 from seqexp.dna.genome.tracks import TrackSet
 
-Status = Literal["ok", "warn", "error"]
-Result = TypeVar("Result")
 _NUM_SAMPLED = 200
-
-
-@dataclass(frozen=True)
-class CheckRow:
-    """One question asked of one file: what was looked at, what was found, and whether that is right."""
-
-    file: str
-    what: str
-    found: str
-    status: Status
-    error: SeqexpError | None = None
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """All answers, in the order asked."""
-
-    rows: tuple[CheckRow, ...]
-
-    @property
-    def ok(self) -> bool:
-        """No row is an error; warnings are allowed."""
-        return not self.errors
-
-    @property
-    def errors(self) -> tuple[CheckRow, ...]:
-        """Rows with status error."""
-        return tuple(row for row in self.rows if row.status == "error")
-
-    def render(self) -> str:
-        """Aligned text table, then every error in full, then one line with the verdict."""
-        lines = [("", "file", "what", "found")]
-        lines += [(row.status, row.file, row.what, row.found) for row in self.rows]
-        widths = [max(len(line[column]) for line in lines) for column in range(3)]
-        text = ["  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[3]]) for line in lines]
-        for row in self.errors:
-            if row.error is not None:
-                text += ["", f"error in {row.file}: {row.error}"]
-        num_warnings = sum(row.status == "warn" for row in self.rows)
-        verdict = "the files belong together" if self.ok else "the dataset cannot be used as it is"
-        return "\n".join([*text, "", f"{len(self.errors)} errors, {num_warnings} warnings: {verdict}"])
-
-    def require_ok(self) -> None:
-        """Raise when there are errors.
-
-        Raises
-        ------
-        DataError
-            With every error in full.
-        """
-        if not self.ok:
-            told = "\n".join(str(row.error or row.found) for row in self.errors)
-            raise DataError(f"{len(self.errors)} errors in the dataset\n{told}")
 
 
 def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> CheckReport:
@@ -100,7 +44,7 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
     A bgzip FASTA is read once from end to end, since a broken block shows only then. Signals and bases are looked at in
     up to 200 windows, evenly spread over the gene table.
     """
-    ask = _Asker()
+    ask = Asker()
     reference = _check_fasta(ask, spec)
     genes = _check_genes(ask, spec)
     windows = None if genes is None else genes.windows(upstream_bp, downstream_bp)
@@ -122,29 +66,7 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
     return CheckReport(tuple(ask.rows))
 
 
-class _Asker:
-    """Runs questions; an answer is text, or text with a warning, and a SeqexpError becomes a row of its own."""
-
-    def __init__(self) -> None:
-        self.rows: list[CheckRow] = []
-
-    def __call__(self, file: str, what: str, question: Callable[[], str | tuple[str, bool]]) -> None:
-        answer = self.value(file, what, question)
-        if answer is not None:
-            found, is_fine = (answer, True) if isinstance(answer, str) else answer
-            self.rows.append(CheckRow(file, what, found, "ok" if is_fine else "warn"))
-
-    def value(self, file: str, what: str, question: Callable[[], Result]) -> Result | None:
-        """Like a call, but hand the result on; only a failure is written down."""
-        try:
-            return question()
-        except SeqexpError as error:
-            if all(str(row.error) != str(error) for row in self.rows):
-                self.rows.append(CheckRow(file, what, error.found.split("\n")[0], "error", error))
-            return None
-
-
-def _check_fasta(ask: _Asker, spec: DatasetSpec) -> Reference | None:
+def _check_fasta(ask: Asker, spec: DatasetSpec) -> Reference | None:
     file = spec.fasta.name
     reference = ask.value(file, "opens", spec.open_reference)
     if reference is not None:
@@ -168,7 +90,7 @@ def _read_through(path: Path) -> str:
     return "bgzip, every block whole"
 
 
-def _check_genes(ask: _Asker, spec: DatasetSpec) -> GeneTable | None:
+def _check_genes(ask: Asker, spec: DatasetSpec) -> GeneTable | None:
     file = spec.genes.name
     plain = ask.value(file, "genes", lambda: GeneTable.read(spec.genes, spec.columns))
     if plain is not None:
@@ -195,7 +117,7 @@ def _range(values: np.ndarray, unit: str) -> tuple[str, bool]:
 
 
 def _check_positions(
-    ask: _Asker, spec: DatasetSpec, genes: GeneTable, reference: Reference, upstream_bp: int, downstream_bp: int
+    ask: Asker, spec: DatasetSpec, genes: GeneTable, reference: Reference, upstream_bp: int, downstream_bp: int
 ) -> None:
     file, sizes = spec.genes.name, reference.chrom_sizes
 
@@ -241,7 +163,7 @@ def _known_bases(genes: GeneTable, reference: Reference, upstream_bp: int, downs
 
 
 def _check_track(
-    ask: _Asker,
+    ask: Asker,
     spec: DatasetSpec,
     name: str,
     reference: Reference | None,
@@ -284,7 +206,7 @@ def _signal(track: TrackSet, genes: GeneTable, around_bp: tuple[int, int]) -> tu
     return f"{share:.1%} of {len(rows)} windows have some", share > 0.5
 
 
-def _check_intervals(ask: _Asker, spec: DatasetSpec, path: Path, what: str, sizes: Mapping[str, int] | None) -> None:
+def _check_intervals(ask: Asker, spec: DatasetSpec, path: Path, what: str, sizes: Mapping[str, int] | None) -> None:
     frame = ask.value(path.name, what, lambda: read_intervals(path))
     if frame is None:
         return

@@ -12,14 +12,7 @@ import pandas as pd
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import fingerprint
 from seqexp.core.yaml import load_yaml
-from seqexp.dna.genome.gene_files import GeneColumns
-from seqexp.dna.genome.genes import GeneTable
-from seqexp.dna.genome.names import match_names
-from seqexp.dna.genome.reference import Reference
-from seqexp.dna.genome.regions import IntervalIndex, read_bed, read_intervals
-from seqexp.dna.genome.splits import SplitSpec
-from seqexp.dna.genome.tracks import Missing, TrackSet
-from seqexp.dna.genome.yaml_fields import (
+from seqexp.core.yaml_fields import (
     check_keys,
     file_path,
     file_paths,
@@ -29,6 +22,13 @@ from seqexp.dna.genome.yaml_fields import (
     section,
     text,
 )
+from seqexp.dna.genome.gene_files import GeneColumns
+from seqexp.dna.genome.genes import GeneTable
+from seqexp.dna.genome.names import match_names
+from seqexp.dna.genome.reference import Reference
+from seqexp.dna.genome.regions import IntervalIndex, read_bed, read_intervals
+from seqexp.dna.genome.splits import SplitSpec
+from seqexp.dna.genome.tracks import Missing, TrackSet
 
 _REQUIRED = ("name", "fasta", "genes", "expression", "splits")
 _KEYS = (

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
+from seqexp.core.tables import count_header_lines, read_csv, read_table, require_column, whole_numbers
 from seqexp.dna.genome.regions import read_bed
-from seqexp.dna.genome.tables import count_header_lines, read_csv, read_table, require_column, whole_numbers
 
 # A dot and a number are a version in Ensembl and RefSeq ids only; Y74C9A.3 is a gene of its own.
 _VERSIONED = re.compile(r"^(ENS[A-Z]*\d{11}|[NX][MRP]_\d+)\.\d+(_PAR_Y)?$")

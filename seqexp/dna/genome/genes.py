@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
+from seqexp.core.tables import read_table, require_column
 from seqexp.dna.genome.gene_files import GeneColumns, read_rows, strip_version
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
-from seqexp.dna.genome.tables import read_table, require_column
 
 _STRANDS = {"+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
 _FIXED = ("gene_id", "gene_name", "chrom", "tss", "strand")

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
+from seqexp.core.tables import count_header_lines, read_csv, read_table, require_column, whole_numbers
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
-from seqexp.dna.genome.tables import count_header_lines, read_csv, read_table, require_column, whole_numbers
 
 _BED = ["chrom", "start", "end", "name", "score", "strand"]
 _NARROW_PEAK = [*_BED, "signal_value", "p_value", "q_value", "summit_bp"]

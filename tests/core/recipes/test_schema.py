@@ -45,6 +45,7 @@ def test_a_good_recipe(tmp_path):
         ("dataset: {name: tiny}", "dataset: [1]", "dataset is list"),
         ("steps:", "  - {name: a.txt, url: x, licence: y}\nsteps:", "named twice: a.txt"),
         ("name: tiny\ndesc", "name: tiny\nname: tiny\ndesc", "written twice"),
+        ("name: tiny\n", "name: tiny\ndataset_file: slide.yaml\n", "dataset_file: 'slide.yaml'"),
     ],
 )
 def test_each_mistake_has_its_message(tmp_path, old, new, message):
@@ -63,7 +64,7 @@ def test_recipes_are_found_by_name_folder_and_file(tmp_path):
 
 def test_every_shipped_recipe_loads_and_is_documented():
     recipes = {recipe.name: recipe for recipe in shipped_recipes()}
-    assert set(recipes) == {"gm12878", "k562", "k562_chr22", "simulated_dna", "yeast"}
+    assert set(recipes) == {"gm12878", "her2st", "k562", "k562_chr22", "simulated_dna", "yeast"}
     for recipe in recipes.values():
         assert recipe.path.parent.name == recipe.name
         assert (recipe.path.parent / "README.md").stat().st_size > 500

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from Bio import bgzf
 
+from seqexp.core.check import CheckReport
 from seqexp.core.errors import DataError
-from seqexp.dna.genome.check import CheckReport, check_dataset
+from seqexp.dna.genome.check import check_dataset
 from seqexp.dna.genome.dataset import load_dataset
 
 

@@ -1,0 +1,1 @@
+"""Histology wing: whole-slide images and the expression of the spots on them."""

@@ -1,0 +1,53 @@
+"""Which reader reads which layout of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from seqexp.core.errors import ConfigError
+from seqexp.histology.slides.joining import RawSpots
+from seqexp.histology.slides.scverse import read_h5ad, read_spatialdata
+from seqexp.histology.slides.spaceranger import read_spaceranger
+from seqexp.histology.slides.st_files import read_st
+
+
+def _st(image: Path, counts: Path, spots: Path) -> RawSpots:
+    return read_st(counts, spots)
+
+
+def _spaceranger(image: Path, folder: Path, **options: Any) -> RawSpots:
+    return read_spaceranger(folder, image, **options)
+
+
+def _h5ad(image: Path, file: Path, **options: Any) -> RawSpots:
+    return read_h5ad(file, **options)
+
+
+def _spatialdata(image: Path, folder: Path, **options: Any) -> RawSpots:
+    return read_spatialdata(folder, **options)
+
+
+# layout -> (reader, keys of a slide that are paths, keys that are options)
+LAYOUTS: Mapping[str, tuple[Callable[..., RawSpots], tuple[str, ...], tuple[str, ...]]] = {
+    "st": (_st, ("counts", "spots"), ()),
+    "spaceranger": (_spaceranger, ("folder",), ("only_tissue",)),
+    "h5ad": (_h5ad, ("file",), ("layer", "library", "library_key", "only_tissue")),
+    "spatialdata": (_spatialdata, ("folder",), ("table", "layer", "only_tissue", "coordinate_system")),
+}
+
+
+def read_spots(layout: str, image: Path, paths: Mapping[str, Path], options: Mapping[str, Any]) -> RawSpots:
+    """Read the spots of one slide.
+
+    Raises
+    ------
+    ConfigError
+        No layout of that name.
+    DataError
+        The files cannot be read.
+    """
+    if layout not in LAYOUTS:
+        raise ConfigError(f"unknown layout {layout!r}", expected="one of: " + ", ".join(LAYOUTS))
+    return LAYOUTS[layout][0](image, **paths, **options)

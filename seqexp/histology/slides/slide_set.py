@@ -1,0 +1,193 @@
+"""A histology dataset: slides, spots and splits of a ``slides.yaml``, and the fold that a model is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import fingerprint
+from seqexp.core.tables import read_csv
+from seqexp.histology.slides.description import SetSpec, SplitSpec, load_set
+from seqexp.histology.slides.joining import join, require_inside, require_pitch
+from seqexp.histology.slides.layouts import read_spots
+from seqexp.histology.slides.leaks import LeakAudit, PretrainingManifest, audit_leaks
+from seqexp.histology.slides.panel import GenePanel
+from seqexp.histology.slides.selection import GeneSelection
+from seqexp.histology.slides.slide import Slide
+from seqexp.histology.slides.splits import Labels, SplitPlan, group_k_fold, leave_one_out, read_labels, spatial_blocks
+from seqexp.histology.slides.spots import SpotTable, concat
+from seqexp.histology.slides.transforms import ExpressionTransform
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Everything that one training needs, fitted on its training spots.
+
+    Parameters
+    ----------
+    name : str
+        Of the split.
+    spots : SpotTable
+        S spots on the genes chosen.
+    labels : str array (S,)
+        train, val, test or none.
+    selection : GeneSelection
+        The genes, and the slides they were chosen on.
+    transform : ExpressionTransform
+        Fitted.
+    targets : float32 array (S, G)
+    audit : LeakAudit
+        What was found; nothing in it leaks, or it was allowed by name.
+    """
+
+    name: str
+    spots: SpotTable
+    labels: Labels
+    selection: GeneSelection
+    transform: ExpressionTransform
+    targets: NDArray[np.float32]
+    audit: LeakAudit
+
+    @property
+    def panel(self) -> GenePanel:
+        """The genes of the targets."""
+        return self.selection.panel
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Rows of one split."""
+        return np.flatnonzero(self.labels == split)
+
+
+class SlideSet:
+    """The slides of a dataset folder. Images are opened (their headers) and spots read on first use.
+
+    Parameters
+    ----------
+    spec : SetSpec
+        The description; :meth:`open` reads it from a file.
+    """
+
+    def __init__(self, spec: SetSpec) -> None:
+        self.spec = spec
+        self.name = spec.name
+
+    @classmethod
+    def open(cls, path: str | Path) -> SlideSet:
+        """Open a ``slides.yaml``, or the folder that holds it; see :func:`load_set` for the errors."""
+        return cls(load_set(path))
+
+    @cached_property
+    def slides(self) -> Mapping[str, Slide]:
+        """The slides by name."""
+        return {name: Slide(slide.image, slide.mpp, name) for name, slide in self.spec.slides.items()}
+
+    @cached_property
+    def spots(self) -> SpotTable:
+        """Spots of all slides with counts and a position, on the genes that all slides have.
+
+        Raises
+        ------
+        DataError
+            Files cannot be read or joined, spots lie outside their image, or no gene is in all slides.
+        """
+        return concat([self.read(name) for name in self.spec.slides], self.aliases)
+
+    def read(self, name: str) -> SpotTable:
+        """Spots of one slide, with all its genes; errors as for :attr:`spots`."""
+        spec, slide = self.spec.slides[name], self.slides[name]
+        where = f"slide {name}: " + ", ".join(map(str, spec.paths.values()))
+        raw = read_spots(spec.layout, spec.image, spec.paths, spec.options)
+        table = join(raw, spec.origin(slide.mpp), where)
+        require_inside(table, slide.width_px, slide.height_px, where)
+        require_pitch(table, where)
+        return table
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Other gene names -> symbol, from the table of aliases; empty without one."""
+        path = self.spec.aliases
+        if path is None:
+            return {}
+        table = read_csv(path, sep="\t", dtype=str).dropna()
+        if list(table.columns[:2]) != ["alias", "symbol"]:
+            raise DataError("no table of aliases", where=path, expected="tab-separated columns alias, symbol")
+        return dict(zip(table["alias"], table["symbol"], strict=True))
+
+    @cached_property
+    def _plans(self) -> Mapping[str, tuple[SplitSpec, SplitPlan | None]]:
+        plans: dict[str, tuple[SplitSpec, SplitPlan | None]] = {}
+        for name, spec in self.spec.splits.items():
+            if spec.folds is None:
+                plans[name] = (spec, spec.plan)
+                continue
+            frame, by = self.spots.frame, spec.by
+            folds = group_k_fold(frame, spec.folds, by, spec.seed) if spec.folds else leave_one_out(frame, by)  # type: ignore[arg-type]
+            plans.update({f"{name}/{fold}": (spec, plan) for fold, plan in folds.items()})
+        return plans
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Names of the splits; those of folds read ``split/fold``."""
+        return tuple(self._plans)
+
+    def split(self, name: str) -> Labels:
+        """Split of every spot (S,): train, val, test or none.
+
+        Raises
+        ------
+        ConfigError
+            No split of that name.
+        DataError
+            A group or spot that it names is not there.
+        """
+        spec, plan = self._split(name)
+        if plan is not None:
+            return plan.labels(self.spots.frame)
+        if spec.file is not None:
+            return read_labels(spec.file, self.spots.frame)
+        return spatial_blocks(self.spots.frame, float(spec.blocks_um or 0), seed=spec.seed)
+
+    def fold(self, name: str) -> Fold:
+        """Choose the genes and fit the transform on the training spots of a split, and audit the result.
+
+        Raises
+        ------
+        ConfigError
+            No split of that name.
+        DataError
+            Something leaks from test to training that the split does not allow by name.
+        """
+        spec, _ = self._split(name)
+        labels = self.split(name)
+        selection = self._select(labels)
+        spots = self.spots.on_panel(selection.panel)
+        transform = self.spec.transform.fit(spots, labels)
+        manifests = [PretrainingManifest.read(path) for path in spec.pretraining]
+        audit = audit_leaks(spots, labels, transform, selection, manifests, spec.allow)
+        audit.require_ok(f"{self.spec.path}, splits.{name}")
+        targets = transform.targets(spots, labels).astype(np.float32)
+        return Fold(name, spots, labels, selection, transform, targets, audit)
+
+    def fingerprint(self) -> str:
+        """Identity of contents and settings: 16 hexadecimal digits; reads every file once."""
+        return fingerprint(self.spec.files(), self.spec.settings)
+
+    def _split(self, name: str) -> tuple[SplitSpec, SplitPlan | None]:
+        if name not in self._plans:
+            raise ConfigError(f"no split {name!r}", where=self.spec.path, expected="one of: " + ", ".join(self._plans))
+        return self._plans[name]
+
+    def _select(self, labels: Labels) -> GeneSelection:
+        path = self.spec.gene_list
+        if path is None:
+            return self.spec.selector.fit(self.spots, labels)
+        names = [line.split("\t")[0].strip() for line in path.read_text().splitlines()]
+        columns = self.spots.panel.index_of([name for name in names if name], self.aliases)
+        panel = self.spots.panel.take(columns)
+        return GeneSelection(panel, -np.arange(len(panel), dtype=np.float64), self.spec.genes_chosen_on)
