@@ -24,8 +24,8 @@ def check_slides(slide_set: SlideSet) -> CheckReport:
     """
     ask = Asker()
     tables = []
-    for name, spec in slide_set.spec.slides.items():
-        slide = ask.value(name, "image", lambda spec=spec, name=name: Slide(spec.image, spec.mpp, name))  # type: ignore[misc]
+    for name in slide_set.spec.slides:
+        slide = ask.value(name, "image", lambda name=name: slide_set.slide(name))  # type: ignore[misc]
         if slide is None:
             continue
         ask(name, "image", lambda slide=slide: _image(slide))  # type: ignore[misc]

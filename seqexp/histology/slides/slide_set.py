@@ -76,6 +76,7 @@ class SlideSet:
     def __init__(self, spec: SetSpec) -> None:
         self.spec = spec
         self.name = spec.name
+        self._opened: dict[str, Slide] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> SlideSet:
@@ -85,7 +86,14 @@ class SlideSet:
     @cached_property
     def slides(self) -> Mapping[str, Slide]:
         """The slides by name."""
-        return {name: Slide(slide.image, slide.mpp, name) for name, slide in self.spec.slides.items()}
+        return {name: self.slide(name) for name in self.spec.slides}
+
+    def slide(self, name: str) -> Slide:
+        """One slide; the others may be broken."""
+        if name not in self._opened:
+            spec = self.spec.slides[name]
+            self._opened[name] = Slide(spec.image, spec.mpp, name)
+        return self._opened[name]
 
     @cached_property
     def spots(self) -> SpotTable:
@@ -100,7 +108,7 @@ class SlideSet:
 
     def read(self, name: str) -> SpotTable:
         """Spots of one slide, with all its genes; errors as for :attr:`spots`."""
-        spec, slide = self.spec.slides[name], self.slides[name]
+        spec, slide = self.spec.slides[name], self.slide(name)
         where = f"slide {name}: " + ", ".join(map(str, spec.paths.values()))
         raw = read_spots(spec.layout, spec.image, spec.paths, spec.options)
         table = join(raw, spec.origin(slide.mpp), where)
