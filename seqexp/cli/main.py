@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from seqexp import __version__
 from seqexp.core.errors import ConfigError, SeqexpError
+from seqexp.core.memory import keep_freed_memory
 
 
 class Command(NamedTuple):
@@ -73,5 +74,6 @@ def main(argv: list[str] | None = None) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise ConfigError(f"unknown command {name!r}", expected="one of: " + ", ".join(COMMANDS))
+    keep_freed_memory()
     module, function = COMMANDS[name].target.split(":")
     return int(getattr(importlib.import_module(module), function)(arguments))

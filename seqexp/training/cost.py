@@ -17,6 +17,8 @@ from torch import nn
 from seqexp.training.optimizer import parameter_groups
 from seqexp.training.task import ExpressionTask
 
+NOISE = 0.08  # relative, of a measured step
+
 
 class Cost(NamedTuple):
     """Of one step."""
@@ -81,12 +83,15 @@ def prediction_step(network: nn.Module, batch: object, device: torch.device) -> 
 def extrapolate(lengths: Sequence[int], costs: Sequence[Cost], length: int) -> Cost:
     """Cost at ``length`` from costs at shorter ones.
 
-    Each figure is taken to be a sum of a constant, a linear and a quadratic term, none of them negative, fitted to
-    equal relative errors.
+    Each figure is taken to be a sum of a constant and a linear term, neither negative, fitted to equal relative errors;
+    a quadratic term is added only where they fall short of the longest by more than noise (:data:`NOISE`) would.
     """
     powers = np.array([[1.0, x, x * x] for x in np.asarray(lengths, float) / length])
     found = []
     for values in np.asarray(costs, float).T:
-        weights, _ = nnls(powers / values[:, None], np.ones(len(values)))
+        scaled = powers / values[:, None]
+        weights, _ = nnls(scaled[:, :2], np.ones(len(values)))
+        if scaled[-1, :2] @ weights < 1 - NOISE:
+            weights, _ = nnls(scaled, np.ones(len(values)))
         found.append(float(weights.sum()))
     return Cost(*found)

@@ -41,7 +41,10 @@ def fresh(case: str, *settings: int, repeats: int = 1) -> tuple[float, float]:
 
 
 def report(case: str, settings: tuple[int, ...], repeats: int) -> None:
-    """What the fresh process runs: one short warm-up, then the case."""
+    """What the fresh process runs: one short warm-up, then the case. Memory is kept as the command line keeps it."""
+    from seqexp.core.memory import keep_freed_memory
+
+    keep_freed_memory()
     torch.manual_seed(0)
     make = CASES[case]
     make(*(min(setting, 256) for setting in settings))()
@@ -263,7 +266,7 @@ def test_mamba2_against_transformers_and_the_limit() -> None:
 
 @pytest.mark.parametrize("case", ["Mamba-1, seqexp", "Mamba-2, seqexp"])
 def test_cost_grows_linearly(case: str) -> None:
-    short, long = fresh(case, 16_384, repeats=3), fresh(case, 131_072)
+    short, long = fresh(case, 16_384, repeats=3), fresh(case, 131_072, repeats=3)
     print()
     show(f"{case} L=16,384", short)
     show(f"{case} L=131,072", long, f"{long[0] / short[0]:.1f} times the time (8 is linear)")

@@ -79,7 +79,9 @@ class _ByBlocks(torch.autograd.Function):
         tensors: tuple[Tensor, ...] = ctx.saved_tensors
         halo, count = ctx.halo, ctx.count
         wanted = [index for index, is_needed in enumerate(ctx.needs_input_grad[3:]) if is_needed]
-        totals = {index: torch.zeros_like(tensors[index]) for index in wanted}
+        # Sequences are written before they are added to: filling them with zeros first would cost as much as writing.
+        make = (torch.empty_like, torch.zeros_like)
+        totals = {index: make[index >= count](tensors[index]) for index in wanted}
         for start, end in _bounds(tensors[0]):
             with torch.enable_grad():
                 inputs = [_with_halo(tensor, start, end, halo).detach() for tensor in tensors[:count]]
@@ -90,7 +92,8 @@ class _ByBlocks(torch.autograd.Function):
             found = torch.autograd.grad(part, [inputs[index] for index in wanted], grad[:, start:end])
             for index, value in zip(wanted, found):
                 if index < count:
-                    totals[index][:, max(0, start - halo) : end] += value[:, max(0, halo - start) :]
+                    totals[index][:, start:end] = value[:, halo:]
+                    totals[index][:, max(0, start - halo) : start] += value[:, max(0, halo - start) : halo]
                 else:
                     totals[index] += value
         return None, None, None, *(totals.get(index) for index in range(len(tensors)))
