@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "predict": Command("seqexp.cli.fit:predict", "write the predictions of a run for all genes"),
     "elements": Command("seqexp.cli.elements:main", "turn the masks of a run into BED, narrowPeak and bigWig"),
     "peaks": Command("seqexp.cli.peaks:main", "call peaks with MACS3, or read existing ones"),
+    "benchmark": Command("seqexp.cli.benchmark:main", "elements against experiments: CRISPRi enhancer-gene pairs"),
     "compare": Command("seqexp.cli.compare:main", "compare elements with peaks at equal base-pair budgets"),
     "report": Command("seqexp.cli.report:main", "write the HTML report of a run"),
     "doctor": Command("seqexp.cli.doctor:main", "what is installed and usable on this machine"),

@@ -1,0 +1,147 @@
+"""Scores against CRISPRi pairs: matching, coverage, ties, and the baselines of the published file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqexp.cli.benchmark import main
+from seqexp.core.errors import DataError
+from seqexp.dna.elements.crispri import (
+    baseline_scores,
+    element_scores,
+    mask_scores,
+    read_elements,
+    read_pairs,
+    score_table,
+)
+from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.genome.interval import Interval
+
+HEADER = ["chrom", "chromStart", "chromEnd", "measuredGeneSymbol", "measuredGeneEnsemblId"]
+HEADER += ["startTSS", "endTSS", "Regulated"]
+ROWS = [
+    ("chr1", 1000, 1500, "ABC1", "ENSG01", 21_000, 21_001, "TRUE"),
+    ("chr1", 1400, 1600, "ABC1", "ENSG01", 21_000, 21_001, "FALSE"),
+    ("chr1", 1000, 1500, "XYZ2", "ENSG02", 301_000, 301_001, "FALSE"),
+    ("chr2", 1000, 1500, "RP11-3.4", "ENSG03", 2000, 2001, "TRUE"),
+    ("chr2", 5000, 5500, "RP11-3.4", "ENSG03", "", "", "FALSE"),
+]
+
+
+@pytest.fixture
+def pairs_file(tmp_path: Path) -> Path:
+    path = tmp_path / "pairs.tsv"
+    pd.DataFrame(ROWS, columns=HEADER).to_csv(path, sep="\t", index=False)
+    return path
+
+
+def test_pairs_are_read_and_what_is_dropped_is_counted(pairs_file: Path) -> None:
+    pairs = read_pairs(pairs_file)
+    assert pairs["is_positive"].tolist() == [True, False, False, True]
+    assert pairs["distance_bp"].tolist() == [19_750.5, 19_500.5, 299_750.5, 750.5]
+    assert pairs.attrs["num_dropped"] == 1
+    without = pd.read_csv(pairs_file, sep="\t").drop(columns="measuredGeneEnsemblId")
+    without.to_csv(pairs_file, sep="\t", index=False)
+    assert read_pairs(pairs_file)["ensembl"].tolist() == [""] * 4
+
+
+def test_an_element_scores_the_pairs_it_overlaps_and_the_best_one_counts(pairs_file: Path) -> None:
+    pairs = read_pairs(pairs_file)
+    rows = [("chr1", 900, 1001, 2.0), ("chr1", 1499, 1550, 5.0), ("chr1", 1600, 9000, 9.0), ("chr2", 0, 1000, 9.0)]
+    elements = pd.DataFrame(rows, columns=["chrom", "start", "end", "score"])
+    scores, is_covered = element_scores(pairs, elements)
+    assert scores.tolist() == [5.0, 5.0, 5.0, 0.0]  # ends are not part of an element
+    assert is_covered.all()
+
+
+def test_elements_of_a_gene_count_for_that_gene_by_symbol_or_id(pairs_file: Path, tmp_path: Path) -> None:
+    pairs = read_pairs(pairs_file)
+    bed = tmp_path / "elements.bed"
+    bed.write_text("chr1\t1000\t1100\tENSG01.7\t3\t.\nchr2\t1200\t1300\tRP11-3.4\t4\t.\n")
+    scores, is_covered = element_scores(pairs, read_elements(bed, pairs))
+    assert scores.tolist() == [3.0, 0.0, 0.0, 4.0]
+    assert is_covered.tolist() == [True, True, False, True]
+    bed.write_text("chr1\t1000\t1100\tpeak_1\t3\t.\n")
+    scores, is_covered = element_scores(pairs, read_elements(bed, pairs))
+    assert scores.tolist() == [3.0, 0.0, 3.0, 0.0]
+    assert is_covered.all()
+
+
+def test_overlapping_elements_are_all_found() -> None:
+    """Against the slow rule, on random elements some of which contain others."""
+    rng = np.random.default_rng(0)
+    start, length = rng.integers(0, 100_000, 800), rng.integers(1, 9000, 800)
+    elements = pd.DataFrame({"chrom": "chr1", "start": start, "end": start + length, "score": rng.random(800)})
+    first = rng.integers(0, 110_000, 300)
+    pairs = pd.DataFrame({"chrom": "chr1", "start": first, "end": first + 300, "symbol": "G", "ensembl": ""})
+    hits = (elements["start"].to_numpy() < pairs[["end"]].to_numpy()) & (
+        elements["end"].to_numpy() > pairs[["start"]].to_numpy()
+    )
+    expected = np.where(hits, elements["score"].to_numpy(), 0).max(1)
+    assert np.array_equal(element_scores(pairs, elements)[0], expected)
+
+
+def test_masks_score_inside_the_window_of_the_gene_on_either_strand(pairs_file: Path) -> None:
+    pairs = read_pairs(pairs_file)
+    values = np.linspace(0, 1, 8, dtype=np.float32)[None]
+    for strand, expected in (("+", values[0, 2]), ("-", values[0, 6])):  # 1000-1500 reaches bins 0 to 2 of 800-2400
+        masks = MaskSet(
+            ("ENSG01.2",), (Interval("chr1", 800, 2400, strand),), values, 200, {"chr1": 10**6}, ("test",), 0
+        )
+        scores, is_covered = mask_scores(pairs, masks)
+        assert is_covered.tolist() == [True, True, False, False]
+        shown = values[0] if strand == "+" else values[0, ::-1]
+        assert scores[0] == shown[1:4].max()
+        assert scores[1] == shown[3]
+        assert scores[0] == pytest.approx(expected, abs=0.2)
+
+
+def test_ties_are_taken_together_and_strata_are_named(pairs_file: Path) -> None:
+    pairs = read_pairs(pairs_file)
+    table = score_table(pairs, {"flat": (np.ones(4), np.array([True, True, False, True]))}, num_resamples=5)
+    assert table["pairs"].tolist() == ["all", "covered", "0-10 kb", "10-100 kb", "over 100 kb"]
+    assert table["num_pairs"].tolist() == [4, 3, 1, 2, 1]
+    assert table["auprc"].to_list()[:4] == [0.5, pytest.approx(2 / 3), 1.0, 0.5]  # any order gives the prevalence
+    assert np.isnan(table["auprc"].iloc[4])
+    assert table["coverage"].iloc[0] == 0.75
+
+
+def test_what_is_no_benchmark_is_refused(pairs_file: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(pairs_file, sep="\t")
+    table.drop(columns="Regulated").to_csv(pairs_file, sep="\t", index=False)
+    with pytest.raises(DataError, match="no column 'Regulated'"):
+        read_pairs(pairs_file)
+    table.assign(Regulated="FALSE").to_csv(pairs_file, sep="\t", index=False)
+    with pytest.raises(DataError, match="0 of them regulated"):
+        read_pairs(pairs_file)
+
+
+@pytest.mark.realdata
+def test_published_baselines_are_reproduced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures that the data's own README and the specification of attribution state for these files."""
+    folder = Path(os.environ["SEQEXP_MIRROR"]) / "crispri"
+    pairs = read_pairs(folder / "EPCrisprBenchmark_combined_data.training_K562.GRCh38.tsv.gz")
+    assert (len(pairs), pairs["is_positive"].sum()) == (10_356, 471)
+    table = score_table(pairs, baseline_scores(pairs), num_resamples=0).set_index(["score", "pairs"])
+    assert round(table.loc[("DHS", "all"), "prevalence"], 3) == 0.045
+    best = "sqrt(DHS x H3K27ac) / distance"
+    published = {"1 / distance": (0.438, 0.897), "DHS": (0.099, 0.727), "DHS / distance": (0.503, 0.915)}
+    for name, areas in {**published, best: (0.529, 0.929)}.items():
+        assert tuple(table.loc[(name, "all"), ["auprc", "auroc"]].astype(float).round(3)) == areas
+    assert [round(table.loc[(best, d), "auprc"], 2) for d in ("0-10 kb", "10-100 kb", "over 100 kb")] == [
+        0.81,
+        0.43,
+        0.05,
+    ]
+    out = tmp_path / "fulco.tsv"
+    fulco = folder / "EPCrisprBenchmark_Fulco2019_K562_GRCh38.tsv.gz"
+    assert main(["crispri", "--pairs", str(fulco), "--out", str(out), "--resamples", "20"]) == 0
+    printed = capsys.readouterr().out
+    assert "134 positive" in printed
+    assert "123 rows without a TSS" in printed  # three of the 137 positives among them
+    assert pd.read_csv(out, sep="\t")["score"].unique().tolist() == ["1 / distance"]
