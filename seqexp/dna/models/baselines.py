@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.conv import ConvEncoder, SequenceStem, SignalStem
 from seqexp.dna.heads.expression import NUM_DISTANCE_FEATURES, ExpressionHead, distance_features
+from seqexp.dna.models.binning import token_distance_bp, token_signals
 from seqexp.objectives.outputs import ModelOutput
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class ConvExpression(nn.Module):
             Tracks or bins of the batch are not those of the network.
         """
         one_hot = batch.one_hot()
-        signals = bin_signals(batch.signal_values(), one_hot.shape[1] // self.bin_bp)
+        signals = token_signals(batch, self.bin_bp)
         if signals.shape[-1] != self.num_tracks:
             raise ConfigError(f"{signals.shape[-1]} tracks in the data", expected=f"num_tracks = {self.num_tracks}")
         distance_bp = token_distance_bp(batch, self.bin_bp)
@@ -141,32 +142,6 @@ class _Member(nn.Module):
             tokens = tokens + self.signal_stem(signals)
         tokens = tokens + self.place(distance_features(distance_bp))
         return self.head(self.encoder(tokens), None, distance_bp, covariates)
-
-
-def token_distance_bp(batch: SequenceBatch, bin_bp: int) -> Tensor:
-    """Signed distance (B, N) of token centres to the TSS in gene orientation, float32; negative upstream."""
-    num_tokens = batch.codes.shape[1] // bin_bp
-    centre = (torch.arange(num_tokens, device=batch.codes.device) + 0.5) * bin_bp - 0.5
-    distance = centre - batch.tss_bp.unsqueeze(1)
-    return torch.where(batch.is_reversed.unsqueeze(1), -distance, distance)
-
-
-def bin_signals(signals: Tensor, num_tokens: int) -> Tensor:
-    """Mean of signals (B, N, T) in each of ``num_tokens`` equal stretches, missing values left out.
-
-    Raises
-    ------
-    ConfigError
-        N is not a multiple of ``num_tokens``.
-    """
-    num_bins = signals.shape[1]
-    if num_bins == num_tokens or signals.shape[-1] == 0:
-        return signals
-    if num_bins % num_tokens:
-        raise ConfigError(
-            f"{num_bins} signal bins for {num_tokens} tokens", expected="bin_bp a multiple of signal_bin_bp"
-        )
-    return signals.unflatten(1, (num_tokens, -1)).nanmean(2)
 
 
 def high_quantile(statistics: DataStatistics) -> Tensor:

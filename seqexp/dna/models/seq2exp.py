@@ -28,6 +28,7 @@ from seqexp.dna.encoders.conv import SignalStem
 from seqexp.dna.encoders.motif_stem import MotifStem
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
+from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
 from seqexp.dna.selectors.selection import Selection
 from seqexp.dna.selectors.selector import BetaSelector
 from seqexp.objectives.outputs import ModelOutput
@@ -103,10 +104,9 @@ class Seq2Exp(nn.Module):
             ``kept`` (share of free bins kept).
         """
         tokens = self.stem(batch.one_hot())
-        signals = self.binned(batch)
-        distance_bp = self.distance_bp(batch, tokens.shape[1])
+        signals, distance_bp = self.binned(batch), token_distance_bp(batch, self.bin_bp)
         hidden = self.encoder(tokens)
-        selection = self.selector(hidden, signals, distance_bp, self.binned_blacklist(batch))
+        selection = self.selector(hidden, signals, distance_bp, token_blacklist(batch, self.bin_bp))
         used = selection.mask if mask is None else mask.to(selection.mask)
         prediction = self.read(hidden if self.reads_hidden else tokens, signals, used, distance_bp, batch.covariates)
         free = (~selection.forced).float()
@@ -129,8 +129,8 @@ class Seq2Exp(nn.Module):
     def select(self, batch: SequenceBatch) -> Selection:
         """The selection of a batch, without a prediction."""
         hidden = self.encoder(self.stem(batch.one_hot()))
-        distance_bp = self.distance_bp(batch, hidden.shape[1])
-        return self.selector(hidden, self.binned(batch), distance_bp, self.binned_blacklist(batch))
+        distance_bp, blacklist = token_distance_bp(batch, self.bin_bp), token_blacklist(batch, self.bin_bp)
+        return self.selector(hidden, self.binned(batch), distance_bp, blacklist)
 
     def calibrate(self, statistics: DataStatistics) -> None:
         """Take the target's scale, fit the signal map, start motif filters from what stands out in open training bins.
@@ -162,27 +162,5 @@ class Seq2Exp(nn.Module):
             self.stem.seed(sample.codes.numpy(), [is_open[..., track] for track in range(found)])
 
     def binned(self, batch: SequenceBatch) -> Tensor:
-        """Signals (B, N, T) at the bins of the stem; means of known values, NaN where none is known."""
-        signals = batch.signal_values()[..., : self.selector.num_tracks]
-        fold = self._fold(batch)
-        return signals if fold == 1 else torch.nanmean(signals.unflatten(1, (-1, fold)), dim=2)
-
-    def binned_blacklist(self, batch: SequenceBatch) -> Tensor:
-        """Bins (B, N) of the stem that touch the blacklist."""
-        fold = self._fold(batch)
-        return batch.blacklist if fold == 1 else batch.blacklist.unflatten(1, (-1, fold)).any(dim=2)
-
-    def distance_bp(self, batch: SequenceBatch, num_bins: int) -> Tensor:
-        """Signed distance (B, N) of bin centres from the TSS in the direction of transcription."""
-        centre = (torch.arange(num_bins, device=batch.tss_bp.device) + 0.5) * self.bin_bp - 0.5
-        distance = centre - batch.tss_bp.unsqueeze(1).float()
-        return torch.where(batch.is_reversed.unsqueeze(1), -distance, distance)
-
-    def _fold(self, batch: SequenceBatch) -> int:
-        if self.bin_bp % batch.bin_bp:
-            raise ConfigError(
-                f"signals come in bins of {batch.bin_bp} bp, the model works in bins of {self.bin_bp} bp",
-                where="data: signal_bin_bp",
-                expected=f"a divisor of {self.bin_bp}",
-            )
-        return self.bin_bp // batch.bin_bp
+        """Signals (B, N, T) of the selector's tracks at the bins of the stem, see :func:`token_signals`."""
+        return token_signals(batch, self.bin_bp)[..., : self.selector.num_tracks]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,8 @@ import torch
 from seqexp.core.errors import ConfigError
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
-from seqexp.dna.models.baselines import ConvExpression, bin_signals, high_quantile, token_distance_bp
+from seqexp.dna.models.baselines import ConvExpression, high_quantile
+from seqexp.dna.models.binning import token_distance_bp, token_signals
 
 
 def make_batch(num_tracks: int = 2, num_bins: int = 20, reversed_rows: tuple[int, ...] = ()) -> SequenceBatch:
@@ -90,10 +93,11 @@ def test_distances_are_signed_in_gene_orientation() -> None:
 
 
 def test_finer_signals_are_averaged_without_the_missing_ones() -> None:
-    signals = torch.tensor([1.0, 3.0, float("nan"), 5.0]).view(1, 4, 1)
-    assert bin_signals(signals, 2).flatten().tolist() == [2.0, 5.0]
-    with pytest.raises(ConfigError, match="4 signal bins for 3 tokens"):
-        bin_signals(signals, 3)
+    batch = replace(make_batch(1, num_bins=80), signals=torch.arange(320.0).view(4, 80, 1))
+    batch.signals[0, 0] = float("nan")
+    assert token_signals(batch, 6)[0, :2].flatten().tolist() == [1.0, 2.5]
+    with pytest.raises(ConfigError, match="bins of 3 bp, the model works in bins of 10 bp"):
+        token_signals(batch, 10)
     assert network()(make_batch(num_bins=80)).prediction.shape == (4, 1)
 
 

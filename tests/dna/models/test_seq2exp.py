@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_seq2exp import BIN_BP, BINS, ROWS, WIDTH, conv, make_batch, network
 from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.encoders.conv import ConvEncoder, SequenceStem, SignalStem
+from seqexp.dna.encoders.conv import SequenceStem
 from seqexp.dna.encoders.mamba2 import Mamba2Encoder
 from seqexp.dna.encoders.motif_stem import MotifStem
 from seqexp.dna.heads.additive import AdditiveHead
@@ -22,26 +23,7 @@ from seqexp.dna.models.seq2exp import Seq2Exp
 from seqexp.dna.selectors.selector import BetaSelector
 from seqexp.training.task import ExpressionTask
 
-WIDTH, BIN_BP, BINS, ROWS = 16, 8, 32, 3
 HALVING_CHANGES = 0.01  # of the target's standard deviation, at least
-
-
-def make_batch(num_tracks: int = 2, rows: int = ROWS) -> SequenceBatch:
-    generator = torch.Generator().manual_seed(0)
-    return SequenceBatch(
-        codes=torch.randint(0, 4, (rows, BINS * BIN_BP), generator=generator).to(torch.uint8),
-        signals=torch.rand(rows, BINS, num_tracks, generator=generator) * 5,
-        target=torch.randn(rows, 1, generator=generator),
-        covariates=torch.zeros(rows, 0),
-        tss_bp=torch.full((rows,), BINS * BIN_BP // 2),
-        index=torch.arange(rows),
-        is_reversed=torch.zeros(rows, dtype=torch.bool),
-        blacklist=torch.zeros(rows, BINS, dtype=torch.bool),
-    )
-
-
-def conv(norm: str = "layer") -> nn.Module:
-    return ConvEncoder(WIDTH, dilations=(1, 2, 4), dropout=0.0, norm=norm)
 
 
 def mamba2() -> nn.Module:
@@ -53,22 +35,6 @@ HEADS: dict[str, Callable[[], nn.Module]] = {
     "attention": lambda: ExpressionHead(WIDTH, dropout=0.0, num_scans=1),
     "additive": lambda: AdditiveHead(WIDTH),
 }
-
-
-def network(predictor: nn.Module | None = None, head: nn.Module | None = None, num_tracks: int = 2) -> Seq2Exp:
-    torch.manual_seed(0)
-    made = Seq2Exp(
-        stem=SequenceStem(WIDTH, BIN_BP, kernel_bp=BIN_BP, stride_bp=BIN_BP, num_blocks=0),  # a bin sees itself only
-        encoder=ConvEncoder(WIDTH, dilations=(1,), dropout=0.0),
-        selector=BetaSelector(WIDTH, num_tracks),
-        predictor=predictor or conv(),
-        head=head or ExpressionHead(WIDTH, dropout=0.0),
-        signal_stem=SignalStem(num_tracks, WIDTH, kernel_size=1) if num_tracks else None,
-    )
-    for parameter in made.head.parameters():  # heads may start at zero, which would make every test here hold
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.3)
-    return made.eval()
 
 
 def statistics(num_tracks: int) -> DataStatistics:
@@ -171,8 +137,8 @@ def test_penalties_are_those_of_the_free_bins() -> None:
     output = net(batch)
     free = ~output.selection.forced
     assert free.sum() == ROWS * (BINS - 8)
-    assert float(output.penalties["kept"]) == pytest.approx(float(output.selection.mask[free].mean()), rel=1e-5)
-    assert float(output.penalties["kl"]) == pytest.approx(float(output.selection.kl[free].mean()), rel=1e-5)
+    assert output.penalties["kept"].item() == pytest.approx(output.selection.mask[free].mean().item(), rel=1e-5)
+    assert output.penalties["kl"].item() == pytest.approx(output.selection.kl[free].mean().item(), rel=1e-5)
 
 
 def test_finer_signals_are_averaged_into_the_bins_of_the_stem() -> None:
