@@ -41,8 +41,8 @@ class Selection:
 
 
 def near_tss(distance_bp: Tensor, promoter_bp: int) -> Tensor:
-    """Bins (B, N) whose centre lies within half of ``promoter_bp`` of the TSS."""
-    return distance_bp.abs() < promoter_bp / 2
+    """Bins (B, N) whose centre lies in the ``promoter_bp`` around the TSS: of single bases, exactly that many."""
+    return (distance_bp >= -promoter_bp / 2) & (distance_bp < promoter_bp / 2)
 
 
 def apply_forced(mask: Tensor, kept: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:

@@ -63,7 +63,7 @@ def test_blacklisted_bins_drop_and_the_promoter_wins_over_them() -> None:
     blacklist[:, :30] = True  # the TSS lies at bin 20
     chosen = selector(promoter_bp=200).eval()(hidden, signals, distance_bp, blacklist)
     promoter = near_tss(distance_bp, 200)
-    assert promoter.sum(1).eq(3).all()
+    assert promoter.sum(1).eq(4).all()
     assert chosen.mask[promoter].eq(1).all()
     assert chosen.mask[blacklist & ~promoter].eq(0).all()
     assert torch.equal(chosen.forced, blacklist | promoter)
