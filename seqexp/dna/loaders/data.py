@@ -22,12 +22,12 @@ from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
 from seqexp.dna.loaders.augment import Augmentation
 from seqexp.dna.loaders.batch import collate
-from seqexp.dna.loaders.sampling import EpochSampler, ResumableLoader
 from seqexp.dna.loaders.sources import FileSource, WindowSource
 from seqexp.dna.loaders.statistics import DataStatistics, collect_statistics
 from seqexp.dna.loaders.store import StoreSource
 from seqexp.dna.loaders.store_writer import prepare_store
 from seqexp.dna.loaders.windows import WindowDataset
+from seqexp.loading.sampling import EpochSampler, ResumableLoader
 from seqexp.objectives.transforms import TargetTransform, make_transform
 
 

@@ -13,8 +13,8 @@ from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.loaders.augment import Augmentation, move_window
 from seqexp.dna.loaders.batch import INLINE_BYTES, SequenceBatch, no_blacklist
-from seqexp.dna.loaders.sampling import Draw
 from seqexp.dna.loaders.sources import WindowSource
+from seqexp.loading.sampling import Draw
 
 
 class WindowDataset(Dataset):

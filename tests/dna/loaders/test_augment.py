@@ -13,9 +13,9 @@ from seqexp.dna.genome.dataset import load_dataset
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import IntervalIndex, read_bed
 from seqexp.dna.loaders.augment import Augmentation, move_window
-from seqexp.dna.loaders.sampling import Draw
 from seqexp.dna.loaders.sources import FileSource
 from seqexp.dna.loaders.windows import WindowDataset
+from seqexp.loading.sampling import Draw
 
 COMPLEMENT = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8)
 

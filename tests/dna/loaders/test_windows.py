@@ -14,8 +14,8 @@ from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.loaders.batch import SequenceBatch, collate
 from seqexp.dna.loaders.data import SequenceData
-from seqexp.dna.loaders.sampling import EpochSampler
 from seqexp.dna.loaders.windows import mark_bins
+from seqexp.loading.sampling import EpochSampler
 
 
 def read_all(dataset: Path, folder: Path, source: str, num_workers: int, start: str | None = None) -> list:

@@ -11,7 +11,6 @@ from torch.utils.data.distributed import DistributedSampler
 
 from seqexp.core.errors import ConfigError
 from seqexp.core.seeds import sample_seed
-from seqexp.dna.loaders.batch import SequenceBatch
 
 _ORDER = -1  # keeps the seed of the order apart from those of the rows
 
@@ -37,7 +36,7 @@ class EpochSampler(DistributedSampler):
         New order every epoch; otherwise rows in their own order.
     is_padded : bool
         Give every process the same number of rows by repeating up to ``num_processes - 1`` of them, as gradient
-        synchronisation needs; consumers drop repeats by ``SequenceBatch.index``.
+        synchronisation needs; consumers drop repeats by the ``index`` of a batch.
     seed : int
         Seed of the order.
     rank, num_processes : int
@@ -91,7 +90,7 @@ class ResumableLoader(DataLoader):
     _position = 0
     _num_skipped = 0
 
-    def __iter__(self) -> Iterator[SequenceBatch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         # A generator, so that nothing is drawn before Lightning has told the sampler the epoch.
         skipped, self._num_skipped = self._num_skipped, 0
         if skipped:

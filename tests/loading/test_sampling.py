@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from seqexp.core.errors import ConfigError
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.data import SequenceData
-from seqexp.dna.loaders.sampling import Draw, EpochSampler, ResumableLoader
+from seqexp.loading.sampling import Draw, EpochSampler, ResumableLoader
 
 
 @pytest.mark.parametrize("num_processes", [1, 2, 3, 7])
