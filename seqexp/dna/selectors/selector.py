@@ -14,6 +14,7 @@ from seqexp.dna.selectors.signal import SignalEvidence
 MAX_SCALE = 4.0
 SHARPNESS = 4.0
 EDGE = 1e-3  # least probability of an element that the sequence alone may give
+PRICE_STEP = 0.05  # of the way to the price that would meet the budget, per training step
 MEMORY = 0.98  # of the running estimate of what the sequence explains of each track
 
 
@@ -49,6 +50,9 @@ class BetaSelector(nn.Module):
         Width of a stretch around the TSS that is always kept; 0 for none.
     is_sampled : bool
         Draw the mask in training; otherwise use its mean there too.
+    budget : float, optional
+        Share of the free bases that masks keep, on average over windows. Held by the price of a base, the multiplier of
+        this constraint: it is taken off the log-odds of every bin and follows, in training, what is kept too much.
     learns_signals : bool
         Teach the sequence view what the signals show; otherwise expression alone teaches it. Needs tracks.
 
@@ -61,6 +65,7 @@ class BetaSelector(nn.Module):
     trust: Tensor
     gain: Tensor
     floor: Tensor
+    price: Tensor
 
     def __init__(
         self,
@@ -75,16 +80,21 @@ class BetaSelector(nn.Module):
         promoter_bp: int = 0,
         is_sampled: bool = True,
         learns_signals: bool = True,
+        budget: float | None = None,
     ) -> None:
         super().__init__()
         if not 0 < prior_mean < 1:
             raise ConfigError(f"prior_mean {prior_mean}", expected="a share of bins between 0 and 1")
+        if budget is not None and not 0 < budget < 1:
+            raise ConfigError(f"budget {budget}", where="selector", expected="a share of the bases between 0 and 1")
         if min(prior_precision, sequence_precision, signal_precision) <= 0:
             raise ConfigError("a precision of 0 or less", where="selector", expected="positive precisions")
         self.num_tracks, self.rule, self.promoter_bp, self.is_sampled = num_tracks, rule, promoter_bp, is_sampled
         self.prior_mean, self.prior_precision = prior_mean, prior_precision
         self.sequence_precision, self.signal_precision = sequence_precision, signal_precision
         combine([self._prior(torch.zeros(1))] * 2, self._prior(torch.zeros(1)), rule)  # refuse a bad name now
+        self.budget = budget
+        self.register_buffer("price", torch.zeros(()))
         self.signals = SignalEvidence(num_tracks, signal_weight)
         self.learns_signals = learns_signals and num_tracks > 0
         self.evidence = nn.Linear(width, num_tracks if self.learns_signals else 1)
@@ -150,9 +160,11 @@ class BetaSelector(nn.Module):
         """
         sequence = self.sequence_logit(hidden)
         signal = self.signal_logit(signals, like=sequence)
-        posterior = self._posterior(sequence, signal)
+        posterior = self._posterior(sequence - self.price.clone(), signal)
         draw = posterior.rsample() if self.training and self.is_sampled else posterior.mean
         mask, forced = apply_forced(draw, near_tss(distance_bp, self.promoter_bp), blacklist)
+        if self.training and self.budget is not None:
+            self._update_price(posterior.mean.detach()[~forced], self.budget)
         kl = kl_divergence(posterior, self._prior(draw)).masked_fill(forced, 0.0)
         return Selection(mask, kl, posterior.alpha, posterior.beta, forced, sequence, signal)
 
@@ -164,6 +176,13 @@ class BetaSelector(nn.Module):
         # The signals' log-odds are a likelihood ratio; with the prior they become a posterior like the sequence's.
         of_signal = BetaFactor.from_logit(signal + prior.logit, torch.full_like(signal, self.signal_precision))
         return combine([of_sequence, of_signal], prior, self.rule)
+
+    @torch.no_grad()
+    def _update_price(self, kept: Tensor, budget: float) -> None:
+        """Raise the price where masks (free bins,) keep more than the budget, lower it where they keep less."""
+        if kept.numel():
+            share = kept.mean().clamp(EDGE**2, 1 - EDGE**2)
+            self.price.add_(PRICE_STEP * (torch.logit(share) - torch.logit(torch.tensor(budget))))
 
     def agreement(self, hidden: Tensor, signals: Tensor) -> Tensor:
         """Mean cross-entropy () in nats between each track's evidence and what the sequence predicts of it.

@@ -172,3 +172,32 @@ def test_without_learning_signals_there_is_one_head_and_nothing_to_estimate() ->
 def test_settings_out_of_range_are_refused(settings: dict[str, float | str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         selector(**settings)
+
+
+@pytest.mark.parametrize("budget", [0.03, 0.2])
+def test_budget_is_kept_on_windows_never_seen(budget: float) -> None:
+    model = selector(budget=budget, promoter_bp=200).train()
+
+    def window(seed: int) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(seed)
+        hidden, signals, distance_bp, blacklist = inputs(2)
+        hidden = torch.randn(hidden.shape, generator=generator)
+        return hidden, 9 * torch.rand(signals.shape, generator=generator) ** 4, distance_bp, blacklist
+
+    for seed in range(400):
+        model(*window(seed))
+    model.eval()
+    price = model.price.clone()
+    found = [model(*window(seed)) for seed in range(1000, 1060)]
+    kept = torch.cat([s.mask[~s.forced] for s in found]).mean().item()
+    assert kept == pytest.approx(budget, rel=0.05)
+    assert all((s.mask[s.forced] == 1).all() for s in found)
+    assert torch.equal(model.price, price)  # evaluation does not move it
+    free = selector().train()
+    free(*window(0))
+    assert free.price == 0
+
+
+def test_budget_out_of_range() -> None:
+    with pytest.raises(ConfigError, match="budget"):
+        selector(budget=1.0)
