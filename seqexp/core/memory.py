@@ -5,21 +5,29 @@ from __future__ import annotations
 import ctypes
 import platform
 
+LONGEST = 131_072  # tokens
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of settings in malloc.h
 
 
-def keep_freed_memory() -> bool:
+def keep_freed_memory(num_tokens: int = 0) -> bool:
     """Let the C library keep large freed blocks for the next tensor instead of returning them to the system.
 
     By default every large tensor gets fresh pages, which the system clears one by one as they are first written. Long
-    windows spend a tenth to a third of a training step on that. The process then holds the most memory it ever used.
+    sequences spend a tenth to a third of a training step on that. The process then holds the most memory it ever used,
+    and blocks that do not fit into what was freed add to it: on the longest sequences, whose steps take minutes anyway,
+    that would double the memory, so there nothing is changed.
+
+    Parameters
+    ----------
+    num_tokens : int
+        Length of the sequences that will be worked on; above :data:`LONGEST` the function does nothing.
 
     Returns
     -------
     bool
-        Whether the C library takes the settings; only glibc has them.
+        Whether the setting was made; only glibc has it.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if num_tokens > LONGEST or platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
     return bool(library.mallopt(_MMAP_MAX, 0) and library.mallopt(_TRIM_THRESHOLD, -1))

@@ -1,4 +1,4 @@
-"""Training windows per second of every shipped config, on random windows of its own shape; prints a table.
+"""Training windows per second of every shipped config of the DNA wing, and of yeast with every encoder; prints a table.
 
 Run with ``pytest -m benchmark -s tests/benchmarks/test_bench_training.py``. The limit beside each figure is the rate at
 which one process builds the same one-hot windows and does nothing else: a model cannot train faster than that. Configs
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,9 +23,11 @@ from seqexp.training.cost import training_step
 
 FOLDER = shipped_folder("configs")
 MOST_TOKENS = 500_000
-CONFIGS = sorted(
+SHIPPED = sorted(
     p.relative_to(FOLDER).as_posix() for part in ("dna", "baselines") for p in (FOLDER / part).glob("*.yaml")
 )
+OVERLAYS = sorted(p.relative_to(FOLDER).as_posix() for p in (FOLDER / "encoders").glob("*.yaml"))
+STACKS = [(name,) for name in SHIPPED] + [("dna/yeast.yaml", name) for name in OVERLAYS]
 
 
 def tracks_of(network: torch.nn.Module) -> int:
@@ -44,10 +45,10 @@ def rate(step: Callable[[], object], num_windows: int, seconds: float = 4.0) -> 
 
 @pytest.mark.benchmark
 def test_training_windows_per_second(capsys: pytest.CaptureFixture[str]) -> None:
-    keep_freed_memory()  # as the command line does
+    keep_freed_memory()  # as `seqexp fit` does for windows of these lengths
     rows = []
-    for name in CONFIGS:
-        settings = RunConfig([f"--config={path}" for path in config_stack([name])])
+    for stack in STACKS:
+        settings = RunConfig([f"--config={path}" for path in config_stack(list(stack))])
         task, data = settings.model, settings.datamodule
         length, size = data.upstream_bp + data.downstream_bp, data.batch_size
         if length // data.signal_bin_bp * size > MOST_TOKENS:
@@ -61,9 +62,12 @@ def test_training_windows_per_second(capsys: pytest.CaptureFixture[str]) -> None
         precision = str(settings.settings["trainer"].get("precision"))
         step = training_step(task, task.network, batch, torch.device("cpu"), precision)
         trained, limit = rate(step, size), rate(batch.one_hot, size, 1.0)
-        rows.append(f"{Path(name).as_posix():<34}{length:>9,}{trained:>12.2f}{limit:>14.0f}{trained / limit:>12.4f}")
+        number = sum(p.numel() for p in task.network.parameters())
+        figures = f"{number:>12,}{length:>11,}{trained:>12.2f}{limit:>14.0f}{trained / limit:>12.4f}"
+        rows.append(f"{' + '.join(stack):<42}{figures}")
         assert trained > 0
     with capsys.disabled():
-        print(f"\n{'config':<34}{'window bp':>9}{'windows/s':>12}{'one-hot/s':>14}{'of limit':>12}")
+        heads = f"{'parameters':>12}{'window bp':>11}{'windows/s':>12}{'one-hot/s':>14}{'of limit':>12}"
+        print(f"\n{'config':<42}{heads}")
         print("\n".join(rows))
         print(f"threads: {torch.get_num_threads()}")

@@ -29,3 +29,9 @@ def test_large_blocks_are_not_given_back_to_the_system() -> None:
     }
     assert faults[False] > 100, "the C library keeps blocks by itself here: the setting is not needed"
     assert faults[True] < faults[False] / 10
+
+
+def test_the_longest_sequences_are_left_alone() -> None:
+    from seqexp.core.memory import LONGEST, keep_freed_memory
+
+    assert not keep_freed_memory(LONGEST + 1)
