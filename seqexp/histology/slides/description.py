@@ -39,6 +39,8 @@ _SPLIT_KEYS = (
     "train",
     "val",
     "test",
+    "val_blocks_um",
+    "val_share",
     "leave_one_out",
     "folds",
     "seed",
@@ -249,8 +251,9 @@ def _split(entry: Any, path: Path, key: str) -> SplitSpec:
         )
     by = str(entry.get("by", "patient"))
     lists = {name: name_list(entry.get(name), path, f"{key}.{name}") for name in ("train", "val", "test")}
+    blocks = {name: float(entry[name]) for name in ("val_blocks_um", "val_share") if name in entry}
     return SplitSpec(
-        plan=SplitPlan(by, **lists) if kinds == ["test"] else None,  # type: ignore[arg-type]
+        plan=SplitPlan(by, **lists, **blocks) if kinds == ["test"] else None,  # type: ignore[arg-type]
         folds=0 if kinds == ["leave_one_out"] else entry.get("folds"),
         by=by,
         seed=int(entry.get("seed", 0)),

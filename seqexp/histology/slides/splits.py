@@ -32,6 +32,13 @@ class SplitPlan:
         What the lists name.
     train, val, test : tuple of str
         Members; ``train`` may be ``("rest",)``: everything not named elsewhere.
+    val_blocks_um : float, optional
+        Instead of ``val``: square blocks of this side, cut out of the training slides, validate. For data with too few
+        patients to spare one; early stopping is then flattered, the test is not.
+    val_share : float
+        Share of the blocks that validate.
+    seed : int
+        Which ones.
 
     Raises
     ------
@@ -45,13 +52,21 @@ class SplitPlan:
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+    val_blocks_um: float | None = None
+    val_share: float = 0.15
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.by not in GROUPS:
             raise ConfigError(f"splits.by: {self.by!r}", expected="one of: " + ", ".join(GROUPS))
         members = {"train": self.train, "val": self.val, "test": self.test}
+        if self.val_blocks_um is not None and (self.val or self.val_blocks_um <= 0 or not 0 < self.val_share < 1):
+            raise ConfigError(
+                f"val_blocks_um: {self.val_blocks_um}, val_share: {self.val_share}, val: {list(self.val)}",
+                expected="blocks above 0 um, a share between 0 and 1, and no list of val beside them",
+            )
         for name, groups in members.items():
-            if not groups:
+            if not groups and not (name == "val" and self.val_blocks_um is not None):
                 raise ConfigError(
                     f"split {name} is empty",
                     expected="at least one group; a validation split apart from the test split is compulsory",
@@ -85,7 +100,19 @@ class SplitPlan:
                 if not is_member.any() and group != REST:
                     known = ", ".join(dict.fromkeys(groups.tolist()))
                     raise DataError(f"split {name} names {self.by} {group!r}, which has no spot", expected=known)
+        if self.val_blocks_um is not None:
+            self._cut_blocks(frame, labels, self.val_blocks_um)
         return labels
+
+    def _cut_blocks(self, frame: pd.DataFrame, labels: Labels, side_um: float) -> None:
+        """Relabel whole blocks of every training slide from train to val, at least one of each."""
+        generator = np.random.default_rng(self.seed)
+        blocks = _blocks(frame, side_um)
+        for slide in dict.fromkeys(frame["slide"][labels == "train"]):
+            rows = np.flatnonzero((labels == "train") & (frame["slide"] == slide).to_numpy())
+            names = np.unique(blocks[rows])
+            chosen = generator.permutation(names)[: max(1, round(self.val_share * len(names)))]
+            labels[rows[np.isin(blocks[rows], chosen)]] = "val"
 
 
 def leave_one_out(frame: pd.DataFrame, by: Group = "patient") -> dict[str, SplitPlan]:
@@ -127,16 +154,17 @@ def spatial_blocks(
     Neighbouring spots still meet at the borders of blocks, and all patients are in all splits: the audit has to be told
     that this is meant.
     """
-    block = (
-        frame["slide"]
-        .astype(str)
-        .str.cat([np.floor(frame[axis] / side_um).astype(int).astype(str) for axis in ("x_um", "y_um")], sep="/")
-    )
-    codes, names = pd.factorize(block)
+    codes, names = pd.factorize(_blocks(frame, side_um))
     order = np.random.default_rng(seed).permutation(len(names))
     bounds = np.cumsum(np.asarray(shares) / np.sum(shares))[:-1] * len(names)
     which = np.searchsorted(bounds, order + 0.5)
     return np.asarray(SPLITS)[which][codes]
+
+
+def _blocks(frame: pd.DataFrame, side_um: float) -> NDArray[np.str_]:
+    """Name of the square block of its slide that each spot lies in (S,)."""
+    places = [np.floor(frame[axis] / side_um).astype(int).astype(str) for axis in ("x_um", "y_um")]
+    return frame["slide"].astype(str).str.cat(places, sep="/").to_numpy(dtype=str)
 
 
 def read_labels(path: Path, frame: pd.DataFrame) -> Labels:

@@ -370,3 +370,29 @@ def test_h5ad_that_is_torn_is_one_clear_error(opened: SlideSet, path: Path) -> N
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(DataError, match="cannot be read"):
         SlideSet.open(path).read("A1")
+
+
+def test_blocks_of_training_slides_validate(tmp_path: Path) -> None:
+    split = {"by": "section", "train": ["A1", "A2"], "test": ["C1"], "val_blocks_um": 500.0, "val_share": 0.2}
+    path = write_tiny_slides(tmp_path, splits={"blocks": split})
+    fold = SlideSet.open(path).fold("blocks")
+    slides = fold.spots.frame["slide"].to_numpy()
+    for name in ("A1", "A2"):
+        found = set(fold.labels[slides == name])
+        assert found == {"train", "val"}
+    assert set(fold.labels[slides == "C1"]) == {"test"}
+    assert set(fold.labels[slides == "B1"]) == {"none"}
+    val = fold.spots.frame.iloc[fold.rows("val")]
+    blocks = set(zip(val["slide"], val["x_um"] // 500, val["y_um"] // 500, strict=True))
+    train = fold.spots.frame.iloc[fold.rows("train")]
+    assert not blocks & set(zip(train["slide"], train["x_um"] // 500, train["y_um"] // 500, strict=True))
+    assert fold.audit.ok
+    again = SlideSet.open(path).fold("blocks")
+    assert (again.labels == fold.labels).all()
+
+
+def test_blocks_and_a_list_of_validation_groups_exclude_each_other(tmp_path: Path) -> None:
+    split = {"by": "section", "train": ["A1"], "val": ["A2"], "test": ["C1"], "val_blocks_um": 500.0}
+    path = write_tiny_slides(tmp_path, splits={"blocks": split})
+    with pytest.raises(ConfigError, match="val_blocks_um"):
+        SlideSet.open(path)
