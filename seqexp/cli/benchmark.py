@@ -1,9 +1,11 @@
-"""`seqexp benchmark`: how well elements stand up to an experiment."""
+"""`seqexp benchmark`: elements against an experiment; models on every split of a slide set."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
 EPILOG = """examples:
   seqexp benchmark crispri --pairs EPCrisprBenchmark_combined_data.training_K562.GRCh38.tsv.gz --out crispri.tsv
@@ -15,10 +17,58 @@ read the coverage beside the area. Baselines (distance, DHS, both, and with H3K2
 """
 
 
-def main(argv: list[str]) -> int:
-    """Score, print the table, write it."""
-    arguments = _parser().parse_args(argv)
+FOLDS_EPILOG = """example:
+  seqexp benchmark folds --config histology/nsl.yaml --config histology/mclstexp.yaml --dataset data/her2st \\
+      --splits section_B4 section_C2 section_C3 section_C4 --out runs/her2st
 
+Every run gets a folder of its own (OUT/CONFIG/SPLIT) and its own report. Runs that are finished are not repeated; one
+that fails is named at the end, and the others go on.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark that is asked for."""
+    arguments = _parser().parse_args(argv)
+    return {"crispri": _crispri, "folds": _folds}[arguments.kind](arguments)
+
+
+def _folds(arguments: argparse.Namespace) -> int:
+    """Fit every config on every split, print the table, write it."""
+    from seqexp.core.errors import SeqexpError
+    from seqexp.core.files import atomic_path, require_writable
+    from seqexp.report.finish import finish_run
+    from seqexp.report.folds import fold_table, read_metrics
+    from seqexp.training.fit import run_fit
+
+    require_writable(arguments.out)
+    runs: dict[str, dict[str, dict[str, Any]]] = {}
+    failed = []
+    for config in arguments.config:
+        for split in arguments.splits:
+            folder = arguments.out / Path(config).stem / split.replace("/", "_")
+            overrides = [f"--data.init_args.dataset={arguments.dataset}", f"--data.init_args.split={split}"]
+            try:
+                if not (folder / "metrics.json").is_file():
+                    print(f"{config} on {split}: {folder}", flush=True)
+                    run_fit(folder, [config], overrides, overwrite=True)
+                    finish_run(folder)
+                runs.setdefault(Path(config).stem, {})[split] = read_metrics(folder)
+            except SeqexpError as error:
+                failed.append(f"{config} on {split}: {error}")
+    if runs:
+        table = fold_table(runs)
+        with atomic_path(arguments.out / "folds.tsv") as temporary:
+            table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="NaN")
+        print("mean over genes of Pearson r on the test slides")
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"))
+        print(f"wrote {arguments.out / 'folds.tsv'}")
+    for line in failed:
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _crispri(arguments: argparse.Namespace) -> int:
+    """Score, print the table, write it."""
     from seqexp.core.files import atomic_path, require_writable
     from seqexp.dna.elements import crispri
     from seqexp.dna.elements.files import load_masks
@@ -67,4 +117,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     crispri.add_argument("--resamples", type=int, default=200, help="bootstrap draws of genes (default: %(default)s)")
     crispri.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")
+    folds = kinds.add_parser(
+        "folds",
+        help="configs on every split of a slide set",
+        description="Train and score configs of the histology wing on several splits, in one table beside baselines.",
+        epilog=FOLDS_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    folds.add_argument("--config", action="append", required=True, help="config; may be repeated")
+    folds.add_argument("--dataset", type=Path, required=True, help="slides.yaml or its folder")
+    folds.add_argument("--splits", nargs="+", required=True, help="names of splits")
+    folds.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="run folders and folds.tsv")
     return parser

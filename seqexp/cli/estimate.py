@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from seqexp.core.errors import ConfigError
+from seqexp.core.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,6 +29,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--window-bp", type=int, help="window to estimate (default: that of the config)")
     parser.add_argument("--batch-size", type=int, help="windows per step (default: that of the config)")
     parser.add_argument("--predict", action="store_true", help="estimate prediction instead of training")
+    parser.add_argument("--as-window-bp", type=int, help=argparse.SUPPRESS)  # use memory as for a window this long
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     arguments, overrides = parser.parse_known_args(argv)
     if arguments.measure:
@@ -37,7 +39,7 @@ def main(argv: list[str]) -> int:
     lengths = _lengths(unit, window)
     costs = []
     for length in lengths:
-        costs.append(_measure_apart(arguments, overrides, length, batch_size))
+        costs.append(_measure_apart(arguments, overrides, length, batch_size, window))
         print(f"measured {length:>12,} bp   {_show(costs[-1])}", flush=True)
     return _conclude(lengths, costs, window, batch_size, "prediction" if arguments.predict else "training step")
 
@@ -76,12 +78,15 @@ def _open(arguments: argparse.Namespace, overrides: list[str]) -> Any:
     return RunConfig([*(f"--config={path}" for path in config_stack(arguments.config)), *overrides])
 
 
-def _measure_apart(arguments: argparse.Namespace, overrides: list[str], length: int, batch_size: int) -> Cost:
+def _measure_apart(
+    arguments: argparse.Namespace, overrides: list[str], length: int, batch_size: int, window: int
+) -> Cost:
     """Measure in a fresh process, whose peak of memory is that of this length alone."""
     from seqexp.training.cost import Cost
 
     flags = [flag for name in arguments.config for flag in ("--config", name)]
-    flags += ["--window-bp", str(length), "--batch-size", str(batch_size), *(["--predict"] * arguments.predict)]
+    flags += ["--window-bp", str(length), "--batch-size", str(batch_size), "--as-window-bp", str(window)]
+    flags += [*(["--predict"] * arguments.predict)]
     command = [sys.executable, "-m", "seqexp", "estimate", "--measure", *flags, *overrides]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -103,6 +108,7 @@ def _measure_here(arguments: argparse.Namespace, overrides: list[str]) -> tuple[
 
     settings = _open(arguments, overrides)
     network, data = settings.model.network, settings.datamodule
+    keep_freed_memory((arguments.as_window_bp or arguments.window_bp) // int(getattr(network, "bin_bp", 1)))
     counts = [max(int(getattr(part, name, 0)) for part in network.modules()) for name in _COUNTS]
     batch = random_batch(arguments.batch_size, arguments.window_bp, int(data.signal_bin_bp), *counts)
     _calibrate(network, counts[0])

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from seqexp import __version__
 from seqexp.core.errors import ConfigError, SeqexpError
-from seqexp.core.memory import keep_freed_memory
 
 
 class Command(NamedTuple):
@@ -29,7 +28,8 @@ COMMANDS: dict[str, Command] = {
     "predict": Command("seqexp.cli.fit:predict", "write the predictions of a run for all genes"),
     "elements": Command("seqexp.cli.elements:main", "turn the masks of a run into BED, narrowPeak and bigWig"),
     "peaks": Command("seqexp.cli.peaks:main", "call peaks with MACS3, or read existing ones"),
-    "benchmark": Command("seqexp.cli.benchmark:main", "elements against experiments: CRISPRi enhancer-gene pairs"),
+    "features": Command("seqexp.cli.features:main", "read every spot of a slide set with a pretrained patch encoder"),
+    "benchmark": Command("seqexp.cli.benchmark:main", "elements against CRISPRi pairs; models on every split"),
     "compare": Command("seqexp.cli.compare:main", "compare elements with peaks at equal base-pair budgets"),
     "report": Command("seqexp.cli.report:main", "write the HTML report of a run"),
     "doctor": Command("seqexp.cli.doctor:main", "what is installed and usable on this machine"),
@@ -75,6 +75,5 @@ def main(argv: list[str] | None = None) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise ConfigError(f"unknown command {name!r}", expected="one of: " + ", ".join(COMMANDS))
-    keep_freed_memory()
     module, function = COMMANDS[name].target.split(":")
     return int(getattr(importlib.import_module(module), function)(arguments))

@@ -125,12 +125,21 @@ class StreamingRegression:
         self._index: list[NDArray[np.int64]] = []
         self._columns: list[dict[str, Array]] = []
 
-    def update(self, index: ArrayLike, prediction: ArrayLike, target: ArrayLike, loss: ArrayLike | None = None) -> None:
-        """Add a batch: row numbers (B,), predictions and targets (B, G), optionally the loss of each row (B,)."""
+    def update(
+        self,
+        index: ArrayLike,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        loss: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+    ) -> None:
+        """Add a batch: row numbers (B,), predictions and targets (B, G), optionally loss and group of each row (B,)."""
         rows = np.asarray(index, dtype=np.int64).reshape(-1)
         columns = {"prediction": np.asarray(prediction, np.float64), "target": np.asarray(target, np.float64)}
         if loss is not None:
             columns["loss"] = np.asarray(loss, np.float64)
+        if group is not None:
+            columns["group"] = np.asarray(group, np.float64)
         if any(len(values) != len(rows) for values in columns.values()):
             shapes = {name: values.shape for name, values in columns.items()}
             raise DataError(f"{len(rows)} row numbers for values of shapes {shapes}", expected="one row number per row")
@@ -148,7 +157,7 @@ class StreamingRegression:
     def add_state(self, state: Mapping[str, ArrayLike]) -> None:
         """Add the rows of :meth:`state`."""
         if state:
-            self.update(state["index"], state["prediction"], state["target"], state.get("loss"))
+            self.update(state["index"], state["prediction"], state["target"], state.get("loss"), state.get("group"))
 
     def merge(self, other: StreamingRegression) -> None:
         """Add what another process collected."""
@@ -159,7 +168,7 @@ class StreamingRegression:
         self._index, self._columns = [], []
 
     def rows(self) -> dict[str, NDArray[Any]]:
-        """Distinct rows sorted by ``index``: index (R,), prediction (R, G), target (R, G), loss (R,) if given."""
+        """Distinct rows sorted by ``index``: index (R,), prediction and target (R, G), loss and group (R,) if given."""
         state = self.state()
         if not state:
             empty = np.zeros((0, 1))

@@ -149,3 +149,74 @@ def make_transform(name: str, raw_unit: str = "TPM") -> TargetTransform:
     if name not in TRANSFORMS:
         raise ConfigError(f"unknown transform {name!r}", expected="one of: " + ", ".join(TRANSFORMS))
     return TargetTransform(name.removesuffix(_SUFFIX), name.endswith(_SUFFIX), raw_unit)
+
+
+@dataclass(frozen=True)
+class ColumnScale:
+    """Targets (S, G) of several genes, each shifted and scaled to mean 0 and standard deviation 1 of the training rows.
+
+    Stands where a :class:`TargetTransform` stands for one gene. What it restores to is the scale of the values that it
+    was given, such as ln(CP10K + 1); the way there from counts belongs to the data.
+
+    Attributes
+    ----------
+    unit : str
+        Unit of the values given, which is that of metrics and written predictions.
+    mean, std : float64 array (G,)
+        Fitted on the training split.
+    """
+
+    unit: str
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, values: ArrayLike, unit: str, is_standardized: bool = True) -> ColumnScale:
+        """Fit on the values (S, G) of training rows; a constant gene keeps its scale of 1.
+
+        Raises
+        ------
+        DataError
+            No rows, or values that are not finite.
+        """
+        rows = np.asarray(values, dtype=np.float64)
+        if rows.ndim != 2 or not rows.size or not np.isfinite(rows).all():
+            raise DataError(f"training targets of shape {rows.shape}", expected="(S, G), not empty, finite")
+        if not is_standardized:
+            return cls(unit, np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
+        std = rows.std(axis=0)
+        return cls(unit, rows.mean(axis=0), np.where(std > 1e-12, std, 1.0))
+
+    @property
+    def raw_unit(self) -> str:
+        """The same as :attr:`unit`."""
+        return self.unit
+
+    def forward(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Values (..., G) in :attr:`unit` to targets."""
+        return np.asarray((np.asarray(values, dtype=np.float64) - self.mean) / self.std)
+
+    def restore(self, target: Values) -> Values:
+        """Targets (..., G) to :attr:`unit`; arrays and tensors alike."""
+        own = np.asarray if isinstance(target, np.ndarray) else target.new_tensor
+        return target * own(self.std) + own(self.mean)
+
+    def state(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        return {"unit": self.unit, "means": self.mean.tolist(), "stds": self.std.tolist()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ColumnScale:
+        """Fitted scale from :meth:`state`."""
+        return cls(str(state["unit"]), np.asarray(state["means"]), np.asarray(state["stds"]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ColumnScale) and self.state() == other.state()
+
+
+Transform = TargetTransform | ColumnScale
+
+
+def transform_from_state(state: Mapping[str, Any]) -> Transform:
+    """Whichever of the two a checkpoint holds."""
+    return ColumnScale.from_state(state) if "means" in state else TargetTransform.from_state(state)

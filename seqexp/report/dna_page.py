@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.report import figures
-from seqexp.report.page import Section, tile, write_page
+from seqexp.report.page import Section, record_section, tile, write_page
 from seqexp.report.trackview import GeneView, gene_view
 
 
@@ -153,15 +152,7 @@ def _elements(results: RunResults) -> list[Section]:
 
 def write_dna_report(path: str | Path, results: RunResults) -> Path:
     """Write the page of a DNA run."""
-    record = {k: v for k, v in results.record.items() if k != "config"}
-    rows = pd.DataFrame(
-        [(k, json.dumps(v) if isinstance(v, dict | list) else str(v)) for k, v in record.items()],
-        columns=["what", "value"],
-    )
-    run = Section("record", "Run record", "Enough to trace every figure of this page to its run.").add_table(rows)
-    run.add_code("metrics.json", json.dumps(results.metrics, indent=2))
-    run.add_code("full configuration", json.dumps(results.record.get("config", {}), indent=2, default=str))
-    sections = [*_accuracy(results), *_elements(results), run]
+    sections = [*_accuracy(results), *_elements(results), record_section(results.record, results.metrics)]
     for section in sections:
         section.notes += results.notes.get(section.key, [])
     footer = f"seqexp {results.record.get('seqexp', '')} · {results.record.get('started', '')}"

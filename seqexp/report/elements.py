@@ -248,4 +248,4 @@ def _protocol(
     }
     index = collected.predictions["index"].to_numpy()[test]
     by_row = {name: {int(i): of[row] | promoter for row, i in enumerate(index)} for name, of in kept.items()}
-    return fixed_mask_scores(run.network, data.test_dataloader(), by_row, run.transform)
+    return fixed_mask_scores(run.network, data.test_dataloader(), by_row, data.transform)

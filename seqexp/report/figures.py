@@ -26,7 +26,8 @@ def learning_curves(log: pd.DataFrame) -> Figure:
     Parameters
     ----------
     log : DataFrame
-        One row per logged step with columns ``epoch`` and any of ``train_loss``, ``val_loss``, ``val_pearson``.
+        One row per logged step with columns ``epoch`` and any of ``train_loss``, ``val_loss``, and ``val_pcc_mean``
+        (runs on slides) or ``val_pearson``.
     """
     with house_style():
         figure = new_figure(7.2, 2.6)
@@ -40,8 +41,9 @@ def learning_curves(log: pd.DataFrame) -> Figure:
                 )
         left.set(xlabel="epoch", ylabel="loss", title="Loss")
         left.legend()
-        if "val_pearson" in per_epoch:
-            series = per_epoch["val_pearson"].dropna()
+        shown = "val_pcc_mean" if "val_pcc_mean" in per_epoch else "val_pearson"
+        if shown in per_epoch:
+            series = per_epoch[shown].dropna()
             right.plot(series.index, series.to_numpy(), color=VAL, marker=".", ms=4)
             if len(series):
                 best = series.idxmax()
@@ -49,7 +51,7 @@ def learning_curves(log: pd.DataFrame) -> Figure:
                 right.annotate(
                     f"best {series[best]:.3f}", (best, series[best]), xytext=(4, -12), textcoords="offset points"
                 )
-        right.set(xlabel="epoch", ylabel="Pearson r", title="Validation")
+        right.set(xlabel="epoch", ylabel="mean r inside slides" if "pcc" in shown else "Pearson r", title="Validation")
         for axis in (left, right):
             axis.xaxis.get_major_locator().set_params(integer=True)
     return figure

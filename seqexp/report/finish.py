@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +11,17 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path, require_writable
+from seqexp.core.files import require_writable
 from seqexp.dna.loaders.data import SequenceData
+from seqexp.histology.loaders.data import SpotData
 from seqexp.objectives.bootstrap import bootstrap_interval
 from seqexp.objectives.metrics import pearson, regression_scores
 from seqexp.report.collect import Collected, collect
 from seqexp.report.dna_page import RunResults, write_dna_report
 from seqexp.report.elements import ElementResults, PeakSource, examine_elements
+from seqexp.report.metrics_file import write_json
 from seqexp.report.naive import model_table
+from seqexp.report.tissue_finish import finish_tissue
 from seqexp.report.views import choose_genes, make_views
 from seqexp.training.predict import write_predictions
 from seqexp.training.run import Run
@@ -67,8 +69,10 @@ def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> d
     folder = require_writable(run_dir)
     run = Run.open(folder)
     data = run.datamodule
+    if isinstance(data, SpotData):
+        return finish_tissue(run, data, settings.beside)
     if not isinstance(data, SequenceData):
-        raise DataError(f"data of type {type(data).__name__}", where=folder, expected="SequenceData")
+        raise DataError(f"data of type {type(data).__name__}", where=folder, expected="SequenceData or SpotData")
     collected = collect(run)
     write_predictions(collected.predictions, folder / "predictions.tsv")
     metrics: dict[str, Any] = {"seed": run.record.get("seed"), **accuracy(collected)}
@@ -77,7 +81,7 @@ def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> d
     elements = examine_elements(run, data, collected, folder, settings) if collected.masks is not None else None
     if elements is not None:
         metrics |= elements.metrics
-    _write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics)
     results = _results(run, data, collected, table, metrics, elements, settings)
     write_dna_report(folder / "report.html", results)
     return metrics
@@ -101,6 +105,9 @@ def accuracy(collected: Collected) -> dict[str, float]:
 def summary(metrics: dict[str, Any]) -> str:
     """The few lines printed at the end: accuracy beside its baselines, elements beside peaks and signals."""
     rows = [("test Pearson", "test_pearson"), ("best naive baseline", "best_baseline_pearson")]
+    if "test_pcc_mean" in metrics:
+        rows = [("mean r over genes", "test_pcc_mean"), ("best naive baseline", "best_baseline_pcc_mean")]
+        rows += [("same, spots shuffled", "shuffled_pcc_mean")]
     rows += [("AUPRC of elements", "elements_auprc"), ("AUPRC of the best signal", "signal_auprc")]
     rows += [("AUPRC of MACS3 peaks", "macs3_auprc"), ("Jaccard with MACS3", "jaccard_macs3")]
     lines = []
@@ -132,13 +139,6 @@ def _controls(folders: tuple[Path, ...], collected: Collected) -> dict[str, np.n
             raise DataError("genes are split in another way", where=path, expected="a run with the same splits")
         found[Path(folder).name] = other.loc[own.index, "prediction"].to_numpy(float)
     return found
-
-
-def _write_json(path: Path, metrics: dict[str, Any]) -> None:
-    """JSON has no NaN: what is not defined is null."""
-    plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
 
 
 def _results(

@@ -20,6 +20,7 @@ from seqexp.training.checkpoints import LastCheckpoint, best_checkpoint
 from seqexp.training.loggers import CsvLog
 
 _DIRECTIONS = {"loss": "min", "mse": "min", "mae": "min", "pearson": "max", "spearman": "max", "r2": "max"}
+_DIRECTIONS["pcc_mean"] = "max"  # of data whose rows come in groups, such as spots of slides
 
 
 @dataclass
@@ -145,7 +146,9 @@ class PlainProgress(Callback):
         if self._started is None:
             return
         metrics = trainer.callback_metrics
-        shown = [name for name in ("train_loss", "val_loss", "val_pearson", "val_mse") if name in metrics]
+        shown = [
+            name for name in ("train_loss", "val_loss", "val_pearson", "val_pcc_mean", "val_mse") if name in metrics
+        ]
         values = "  ".join(f"{name} {float(metrics[name]):.4f}" for name in shown)
         print(f"epoch {number:>3}  {values}  ({time.monotonic() - self._started:.1f} s)", flush=True)
         self._started = None

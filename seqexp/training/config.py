@@ -117,6 +117,11 @@ class RunConfig(LightningCLI):
         self.model = self.config_init["model"]
         self.options: RunOptions = self.config_init["run"]
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of a window, as long as the data have windows: bases, or bins where the network bins them."""
+        return int(getattr(self.datamodule, "window_bp", 0)) // int(getattr(self.model.network, "bin_bp", 1))
+
     def build_trainer(self, **replaced: Any) -> Trainer:
         """Trainer of the settings with some replaced; callbacks and plugins are added to the configured ones."""
         arguments = dict(self.config_init["trainer"])

@@ -11,10 +11,11 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seqexp.core.errors import ConfigError
+from seqexp.core.memory import keep_freed_memory
 from seqexp.training.callbacks import make_callbacks
 from seqexp.training.checkpoints import AtomicCheckpointIO
 from seqexp.training.config import RunConfig, config_stack
-from seqexp.training.folder import CONFIG, LAST, check_folder, drop_if_empty, open_folder
+from seqexp.training.folder import CONFIG, LAST, check_folder, drop_if_unstarted, open_folder
 from seqexp.training.loggers import CsvLog
 from seqexp.training.processes import is_first_process
 from seqexp.training.quiet import quiet_lightning
@@ -54,6 +55,7 @@ def run_fit(
     previous = check_folder(folder, overwrite, resume) if resume else None
     stack = [folder / CONFIG] if resume and not configs else config_stack(list(configs))
     settings = RunConfig([*(f"--config={path}" for path in stack), *overrides])
+    keep_freed_memory(settings.num_tokens)
     quiet_lightning()
     if settings.settings["trainer"].get("fast_dev_run"):
         trainer = settings.build_trainer()
@@ -84,7 +86,7 @@ def run_fit(
         if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
         if is_first_process():
-            drop_if_empty(folder)
+            drop_if_unstarted(folder, trainer.global_step)
     if trainer.global_step == 0:
         raise ConfigError("not a single training step was taken", fix="check trainer.max_epochs and trainer.max_steps")
     return trainer

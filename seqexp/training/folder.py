@@ -70,7 +70,7 @@ def open_folder(folder: Path, record: dict[str, Any] | None) -> None:
     require_writable(folder)
 
 
-def drop_if_empty(folder: Path) -> None:
-    """Remove a run folder in which nothing was written, so that a failed start leaves no trace."""
-    if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
+def drop_if_unstarted(folder: Path, num_steps: int) -> None:
+    """Remove the folder of a run that failed before its first step, so that it leaves no trace."""
+    if folder.is_dir() and num_steps == 0 and not any((folder / "checkpoints").glob("*.ckpt")):
         shutil.rmtree(folder)

@@ -44,7 +44,8 @@ def predict_run(run: Run, watchers: Sequence[Callback] = ()) -> pd.DataFrame:
     -------
     DataFrame
         One row per index, sorted by it: what the data module's ``describe(index)`` says (gene_id, split, ...), then
-        ``target`` and ``prediction`` in the unit named by the column ``unit``, such as log2(TPM + 1).
+        ``target`` and ``prediction`` in the unit named by the column ``unit``, such as log2(TPM + 1); where there are
+        several targets, ``target_NAME`` and ``prediction_NAME`` for each of the data module's ``target_names``.
 
     Raises
     ------
@@ -64,11 +65,13 @@ def predict_run(run: Run, watchers: Sequence[Callback] = ()) -> pd.DataFrame:
     frame = pd.DataFrame(described).drop(columns=["target"], errors="ignore")
     if "expression" in frame:
         frame.insert(frame.columns.get_loc("expression") + 1, "expression_unit", run.transform.raw_unit)
-    for name, values in (("target", target), ("prediction", prediction)):
-        for column in range(values.shape[1]):
-            frame[name if values.shape[1] == 1 else f"{name}_{column}"] = values[:, column]
-    frame["unit"] = run.transform.unit
-    return frame
+    names = getattr(run.datamodule, "target_names", ("",))
+    columns = {
+        f"{kind}_{name}" if name else kind: values[:, number]
+        for kind, values in (("target", target), ("prediction", prediction))
+        for number, name in enumerate(names)
+    }
+    return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1).assign(unit=run.transform.unit)
 
 
 def write_predictions(frame: pd.DataFrame, path: str | Path) -> None:

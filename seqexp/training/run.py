@@ -11,8 +11,9 @@ from pytorch_lightning import LightningDataModule, Trainer
 from torch import nn
 
 from seqexp.core.errors import DataError
+from seqexp.core.memory import keep_freed_memory
 from seqexp.core.yaml import load_yaml
-from seqexp.objectives.transforms import TargetTransform
+from seqexp.objectives.transforms import Transform
 from seqexp.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from seqexp.training.config import RunConfig
 from seqexp.training.folder import BEST, CONFIG, LAST, read_record
@@ -50,7 +51,7 @@ class Run:
     settings: RunConfig
 
     @property
-    def transform(self) -> TargetTransform:
+    def transform(self) -> Transform:
         """Target transform of the checkpoint, fitted on its training split."""
         return self.task.transform
 
@@ -82,6 +83,7 @@ class Run:
         alone = ["--trainer.accelerator=auto", "--trainer.devices=1", "--trainer.strategy=auto"]
         settings = RunConfig([f"--config={folder / CONFIG}", *alone, *overrides])
         task, datamodule = settings.model, settings.datamodule
+        keep_freed_memory(settings.num_tokens)
         quiet_lightning()
         datamodule.prepare_data()
         datamodule.setup("predict")

@@ -15,7 +15,8 @@ from seqexp.core.seeds import sample_seed
 from seqexp.objectives.losses import make_loss
 from seqexp.objectives.metrics import StreamingRegression
 from seqexp.objectives.outputs import ModelOutput
-from seqexp.objectives.transforms import TargetTransform, make_transform
+from seqexp.objectives.spatial import spatial_scores
+from seqexp.objectives.transforms import Transform, make_transform, transform_from_state
 from seqexp.training.guard import broken_gradient, broken_loss
 from seqexp.training.length import total_steps
 from seqexp.training.optimizer import WeightAverage, parameter_groups
@@ -33,7 +34,8 @@ class ExpressionTask(pl.LightningModule):
     Parameters
     ----------
     network : nn.Module
-        ``forward(batch) -> ModelOutput``; where it has ``calibrate(statistics)``, that is called once before training.
+        ``forward(batch) -> ModelOutput``; where it has ``calibrate(statistics)``, that is called once before training;
+        where it has ``memorise(batches)``, that is called with the training rows before each validation.
         A batch is anything with ``target`` (B, G) and ``index`` (B,).
     loss : str
         Name in :data:`seqexp.objectives.losses.LOSSES`.
@@ -59,7 +61,8 @@ class ExpressionTask(pl.LightningModule):
     Notes
     -----
     Metrics are those of :class:`seqexp.objectives.metrics.RegressionScores`, named ``val_pearson`` and so on, on the
-    curve scale of the target transform, such as log2(TPM + 1); losses are on the scale the network sees.
+    curve scale of the target transform, such as log2(TPM + 1); losses are on the scale the network sees. Where batches
+    say which ``slide`` a row is of, ``val_pcc_mean`` is the mean correlation inside slides, which monitors such runs.
     """
 
     def __init__(
@@ -96,8 +99,8 @@ class ExpressionTask(pl.LightningModule):
         self.schedule, self.warmup_fraction, self.min_lr_fraction = schedule, warmup_fraction, min_lr_fraction
         self.ema, self.seed = ema, seed
         self.average = None if ema is None else WeightAverage(network, ema)
-        self.transform: TargetTransform = make_transform("identity", "").fit([0.0])
-        self._data_transform: TargetTransform | None = None
+        self.transform: Transform = make_transform("identity", "").fit([0.0])
+        self._data_transform: Transform | None = None
         self._num_steps = 1
         self._streams = {split: StreamingRegression() for split in ("train", "val", "test")}
 
@@ -190,6 +193,13 @@ class ExpressionTask(pl.LightningModule):
 
     # -- scoring -----------------------------------------------------------------------------------------------------
 
+    def on_validation_epoch_start(self) -> None:
+        """Let a network that answers by retrieval see the training rows as its present weights read them."""
+        memorise = getattr(self.scored_network, "memorise", None)
+        source = getattr(getattr(self.trainer, "datamodule", None), "memory_dataloader", None)
+        if callable(memorise) and callable(source) and self.trainer.state.fn == "fit":
+            memorise(batch.to(self.device) for batch in source())
+
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Collect the predictions of a batch."""
         self._score("val", batch)
@@ -238,8 +248,10 @@ class ExpressionTask(pl.LightningModule):
 
     def _record(self, split: str, batch: Any, output: ModelOutput, rows: Tensor) -> None:
         prediction, target = self._restored(batch, output)
-        columns = (batch.index, prediction, target, rows.detach())
-        self._streams[split].update(*(np.asarray(values.cpu()) for values in columns))
+        columns = [np.asarray(values.cpu()) for values in (batch.index, prediction, target, rows.detach())]
+        slide = getattr(batch, "slide", None)
+        columns += [] if slide is None else [np.asarray(slide.cpu())]
+        self._streams[split].update(*columns)
 
     def _finish(self, split: str) -> None:
         stream = gather_rows(self._streams[split])
@@ -247,6 +259,9 @@ class ExpressionTask(pl.LightningModule):
         rows = stream.rows()
         loss = float(rows["loss"].mean()) if len(rows["index"]) else float("nan")
         values = {f"{split}_loss": loss, **stream.compute().as_dict(f"{split}_")}
+        if len(rows.get("group", ())):
+            scores = spatial_scores(rows["prediction"], rows["target"], rows["group"])
+            values[f"{split}_pcc_mean"] = scores.as_dict()["pcc_mean"]
         dtype = torch.float32 if self.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
         self.log_dict({name: torch.tensor(value, dtype=dtype) for name, value in values.items()})
 
@@ -261,7 +276,7 @@ class ExpressionTask(pl.LightningModule):
         """Take back the transform and the part of the epoch already done."""
         state = checkpoint.get(_STATE, {})
         if "transform" in state:
-            self.transform = TargetTransform.from_state(state["transform"])
+            self.transform = transform_from_state(state["transform"])
         self._streams["train"].reset()
         self._streams["train"].add_state({name: values.numpy() for name, values in state.get("train_rows", {}).items()})
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 from seqexp.core.errors import DataError
-from seqexp.objectives.baselines import fit_ridge, mean_baseline
+from seqexp.objectives.baselines import fit_low_rank_ridge, fit_ridge, mean_baseline
 from seqexp.objectives.metrics import pearson
 
 
@@ -38,3 +39,30 @@ def test_bad_features_are_refused() -> None:
         fit_ridge(np.full((8, 2), np.nan), np.zeros(8))
     with pytest.raises(DataError, match="at least 4 rows"):
         fit_ridge(np.zeros((3, 2)), np.zeros(3))
+
+
+def test_low_rank_ridge_is_ridge_on_components_and_finds_the_rank() -> None:
+    rng = np.random.default_rng(0)
+    features, groups = rng.normal(size=(120, 10)), np.repeat(np.arange(4), 30)
+    causes = features[:, :2] @ rng.normal(size=(2, 2))
+    targets = causes @ rng.normal(size=(2, 40)) + 3 * rng.normal(size=(120, 40)) + 5
+    fitted = fit_low_rank_ridge(features, targets, groups)
+    assert fitted.rank == 2
+    full = fit_low_rank_ridge(features, targets, groups, ranks=(40,))
+    model = Ridge(alpha=full.alpha).fit(features, targets)
+    np.testing.assert_allclose(full.predict(features), model.predict(features), rtol=1e-8)
+    components = np.linalg.svd(targets - targets.mean(0), full_matrices=False)[2][:2]
+    by_hand = Ridge(alpha=fitted.alpha).fit(features, (targets - targets.mean(0)) @ components.T)
+    expected = by_hand.predict(features) @ components + targets.mean(0)
+    np.testing.assert_allclose(fitted.predict(features), expected, rtol=1e-6)
+    fresh = rng.normal(size=(200, 10))
+    truth = fresh[:, :2] @ np.linalg.lstsq(features[:, :2], causes, rcond=None)[0]
+    assert abs(np.corrcoef(fitted.predict(fresh)[:, 0], truth[:, 0])[0, 1]) > 0.3
+
+
+def test_low_rank_ridge_with_one_slide_and_with_bad_features() -> None:
+    rng = np.random.default_rng(1)
+    features, targets = rng.normal(size=(40, 3)), rng.normal(size=(40, 5))
+    assert fit_low_rank_ridge(features, targets, np.zeros(40)).predict(features).shape == (40, 5)
+    with pytest.raises(DataError, match="finite"):
+        fit_low_rank_ridge(np.full((40, 3), np.nan), targets, np.zeros(40))

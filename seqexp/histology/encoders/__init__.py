@@ -1,0 +1,1 @@
+"""Network parts of the histology wing: tensors in, tensors out."""

@@ -1,0 +1,166 @@
+"""Patches (B, 3, P, P) from 0 to 1 to features (B, D); every encoder has ``out_dim``."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.optional import require
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class SmallPatchEncoder(nn.Module):
+    """Strided convolutions, trained from scratch: for small data and for tests.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first layer, doubled by each of the next.
+    num_layers : int
+        Each halves the resolution.
+    """
+
+    def __init__(self, width: int = 16, num_layers: int = 3) -> None:
+        super().__init__()
+        widths = [3, *(width * 2**n for n in range(num_layers))]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(4, after), nn.GELU()]
+        self.trunk = nn.Sequential(*layers)
+        self.out_dim = widths[-1]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Mean over places of the last layer (B, D)."""
+        return self.trunk(pixels).mean((2, 3))
+
+
+class TimmPatchEncoder(nn.Module):
+    """An architecture of timm, with weights from a local file or, said so, from scratch.
+
+    Parameters
+    ----------
+    name : str
+        Of timm, such as ``densenet121``, ``resnet18`` or ``vit_large_patch16_224``; nothing is downloaded.
+    weights : Path, optional
+        A state dict (``.safetensors``, or ``.pt``/``.bin``/``.pth`` read with ``weights_only``).
+    key_path, strip_prefix : str
+        Where in the file the state dict lies (``state_dict``, ``model``), and what its names begin with.
+    allow_random_init : bool
+        Without weights the encoder knows nothing; this has to be meant.
+    is_frozen : bool
+        Weights stay, and norms and dropout stay in evaluation.
+    lora_rank : int
+        Above 0: the weights stay, and low-rank updates of this rank to the linear layers of the attention are trained
+        (Hu et al., "LoRA", 2021; needs peft). For vision transformers.
+    arguments : dict, optional
+        More arguments of the architecture, such as ``{init_values: 1.0e-5, dynamic_img_size: true}`` for UNI.
+
+    Raises
+    ------
+    ConfigError
+        No such architecture, or neither weights nor leave to start at random.
+    DataError
+        The file does not hold every weight of this architecture; the message lists what is missing and left over.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        weights: Path | None = None,
+        key_path: str = "",
+        strip_prefix: str = "",
+        allow_random_init: bool = False,
+        is_frozen: bool = False,
+        lora_rank: int = 0,
+        arguments: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        timm = require("timm", "histology")
+        if weights is None and not allow_random_init:
+            raise ConfigError(
+                f"no weights for {name}",
+                where="image_encoder",
+                expected="weights: FILE",
+                fix="or allow_random_init: true, to train from scratch",
+            )
+        if name not in timm.list_models():
+            raise ConfigError(f"timm has no architecture {name!r}", fix="see timm.list_models()")
+        self.trunk = timm.create_model(name, pretrained=False, num_classes=0, **(arguments or {}))
+        self.out_dim, self.is_frozen = int(self.trunk.num_features), is_frozen
+        if weights is not None:
+            load_strictly(self.trunk, Path(weights), key_path, strip_prefix)
+        if is_frozen:
+            self.trunk.requires_grad_(False)
+        if lora_rank:
+            self._add_updates(lora_rank)
+
+    def _add_updates(self, rank: int) -> None:
+        layers = [name for name, part in self.trunk.named_modules() if name.endswith("attn.qkv")]
+        if self.is_frozen or not layers:
+            raise ConfigError(
+                f"lora_rank {rank} with {'is_frozen' if self.is_frozen else 'an architecture without attention'}",
+                where="image_encoder",
+                expected="a vision transformer that is not frozen",
+            )
+        peft = require("peft", "histology")
+        settings = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=layers)
+        self.trunk = peft.inject_adapter_in_model(settings, self.trunk.requires_grad_(False))
+        for name, parameter in self.trunk.named_parameters():
+            parameter.requires_grad_("lora_" in name)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pooled features (B, D)."""
+        if self.is_frozen:
+            self.trunk.eval()
+        mean, std = (pixels.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+        scaled = (pixels - mean) / std
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen):
+            return self.trunk(scaled)
+
+
+def load_strictly(module: nn.Module, path: Path, key_path: str = "", strip_prefix: str = "") -> None:
+    """Load a state dict whose names and shapes must all fit; weights of a classifier are left out.
+
+    Raises
+    ------
+    DataError
+        The file is missing, unreadable or holds other weights.
+    """
+    if not path.is_file():
+        raise DataError("no such file", where=path, expected="a state dict of the encoder", fix="give its local path")
+    try:
+        if path.suffix == ".safetensors":
+            state = require("safetensors.torch", "pretrained").load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(f"cannot read the weights: {' '.join(str(error).split())[:200]}", where=path) from error
+    for key in filter(None, key_path.split(".")):
+        if key not in state:
+            raise DataError(f"no key {key!r}", where=path, expected="one of: " + ", ".join(map(str, list(state)[:8])))
+        state = state[key]
+    state = {name.removeprefix(strip_prefix): value for name, value in state.items()}
+    own = module.state_dict()
+    heads = {name for name in state if name.split(".")[0] in ("fc", "head", "classifier") and name not in own}
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own and name not in heads]
+    shapes = [name for name in own if name in state and own[name].shape != state[name].shape]
+    if missing or unexpected or shapes:
+        raise DataError(
+            f"{len(own) - len(missing) - len(shapes)} of {len(own)} weights match; missing: {_few(missing)}; "
+            f"unexpected: {_few(unexpected)}; of another shape: {_few(shapes)}",
+            where=path,
+            expected="every weight of this architecture",
+            fix="check the name of the architecture, key_path and strip_prefix",
+        )
+    module.load_state_dict({name: value for name, value in state.items() if name not in heads})
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "") or "none"

@@ -1,0 +1,1 @@
+"""From slides and spots to batches: patches, features, the data module."""

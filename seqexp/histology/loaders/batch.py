@@ -1,0 +1,60 @@
+"""The batch every histology model receives: compact on its way between processes, expanded on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SpotBatch:
+    """Spots with their patch, features and expression; what a data module does not load has width 0.
+
+    Attributes
+    ----------
+    patches : uint8 Tensor (B, P, P, 3)
+        RGB, P pixels wide; P may be 0.
+    features : float32 Tensor (B, F)
+        Features of the tissue around the spot; F may be 0.
+    target : float32 Tensor (B, G)
+        Transformed expression.
+    grid : int64 Tensor (B, 2)
+        Row and column on the array; -1 on platforms without a grid.
+    slide, patient : int64 Tensor (B,)
+        Numbers of slide and patient in the data set.
+    index : int64 Tensor (B,)
+        Row of the spot table.
+    """
+
+    patches: Tensor
+    features: Tensor
+    target: Tensor
+    grid: Tensor
+    slide: Tensor
+    patient: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        return int(self.index.shape[0])
+
+    def pixels(self) -> Tensor:
+        """Patches as float32 (B, 3, P, P) from 0 to 1, as image networks want them."""
+        return self.patches.permute(0, 3, 1, 2).float() / 255
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> SpotBatch:
+        """The same batch on another device."""
+        return SpotBatch(*(getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)))
+
+    def pin_memory(self) -> SpotBatch:
+        """The same batch in page-locked memory."""
+        return SpotBatch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
+
+
+def collate(parts: SpotBatch | Sequence[SpotBatch]) -> SpotBatch:
+    """One batch from several; a batch that the dataset already put together passes through."""
+    if isinstance(parts, SpotBatch):
+        return parts
+    return SpotBatch(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(SpotBatch)))

@@ -1,0 +1,342 @@
+"""The data module: from a ``slides.yaml`` and one of its splits to batches of spots."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.seeds import sample_seed
+from seqexp.histology.loaders.batch import SpotBatch, collate
+from seqexp.histology.loaders.cache import SpotArray
+from seqexp.histology.loaders.inputs import (
+    PATCH_PX,
+    cache_of,
+    encoder_features,
+    read_features,
+    read_patches,
+    scaled_by_slide,
+)
+from seqexp.histology.slides import Fold, SlideSet
+from seqexp.loading.sampling import Draw, EpochSampler, ResumableLoader
+from seqexp.objectives.transforms import ColumnScale
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class SpotStatistics:
+    """What a network may be calibrated with, of the training spots.
+
+    Attributes
+    ----------
+    num_genes, num_features, num_train : int
+    feature_mean, feature_std : float32 array (F,)
+    grid_size : int
+        Rows and columns of the array run below this, on all slides.
+    """
+
+    num_genes: int
+    num_features: int
+    num_train: int
+    feature_mean: NDArray[np.float32]
+    feature_std: NDArray[np.float32]
+    grid_size: int
+
+
+class SpotDataset(Dataset):
+    """Rows of the spot table as batches; whole batches are read at once."""
+
+    def __init__(self, data: SpotData, rows: NDArray[np.int64], targets: NDArray[np.float32], is_turned: bool) -> None:
+        self.rows, self.targets, self.is_turned, self.seed = rows, targets, is_turned, data.seed
+        self.patches, self.features = data.patches, data.features
+        self.grid, self.slide, self.patient = data.grid, data.slide, data.patient
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: int | Draw) -> SpotBatch:
+        """Batch of one spot."""
+        return self.__getitems__([key])
+
+    def __getitems__(self, keys: Sequence[int | Draw]) -> SpotBatch:
+        """Batch of several spots."""
+        draws = [key if isinstance(key, Draw) else Draw(key, 0) for key in keys]
+        rows = self.rows[[draw.row for draw in draws]]
+        if self.patches is None:
+            patches = np.zeros((len(rows), 0, 0, 3), np.uint8)
+        else:
+            patches = self.patches[rows]
+            for number, (draw, row) in enumerate(zip(draws, rows.tolist())):
+                if self.is_turned:
+                    patches[number] = _turned(patches[number], sample_seed(self.seed, draw.epoch, row))
+        columns = (patches, self.features[rows], self.targets[rows], self.grid[rows])
+        return SpotBatch(*map(torch.from_numpy, (*columns, self.slide[rows], self.patient[rows], rows)))
+
+
+def _turned(patch: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """One of the eight ways to lay a square on itself: tissue has no up or down."""
+    way = int(np.random.default_rng(seed).integers(8))
+    turned = np.rot90(patch, way % 4)
+    return turned[:, ::-1] if way >= 4 else turned
+
+
+class SpotData(pl.LightningDataModule):
+    """Spots of a slide set with their expression.
+
+    Parameters
+    ----------
+    dataset : Path
+        The ``slides.yaml`` or its folder.
+    split : str
+        Name of one of its splits; genes are chosen and transforms fitted on the training spots of that split.
+    patch_px : int
+        Width in pixels at which patches are read; 0: no patches.
+    patch_um : float, optional
+        Their width on the tissue; as wide as 224 px at full resolution by default.
+    features : {"none", "colour", "texture"}
+        Hand-made features: colour of one patch, or colour and texture at four scales.
+    feature_encoder : nn.Module, optional
+        A frozen patch encoder, such as :class:`~seqexp.histology.encoders.patch.TimmPatchEncoder`, whose features of
+        ``encoder_px`` wide patches are computed once, cached, and put after the hand-made ones.
+    encoder_px : int
+    scale_features : {"slide", "train", "none"}
+        Mean 0 and standard deviation 1 on each slide, or on the training spots.
+    standardize : bool
+        The network sees each gene with mean 0 and standard deviation 1 of the training spots.
+    center_targets : bool
+        Training targets lose the mean of their slide (and keep the common one): what differs between slides as a whole
+        cannot be told from stain. Validation and test targets stay what they are.
+    augment : bool
+        Turn and mirror training patches at random.
+    batch_size, num_workers : int
+        Spots per batch; batches do not depend on the number of workers.
+    cache_folder : Path, optional
+        Where patches and features are kept; ``cache`` beside the ``slides.yaml`` by default.
+    seed : int
+        Order and augmentation follow from it.
+
+    Attributes
+    ----------
+    slides : SlideSet
+    fold : Fold
+        Spots, labels, genes, targets, audit.
+    transform : ColumnScale
+        From what the network sees to the unit of the slide set, such as ln(CP10K + 1).
+
+    Raises
+    ------
+    ConfigError
+        Settings that cannot be, at construction; no split of that name, at setup.
+    DataError
+        Files that cannot be used, a leak that the split does not allow, at setup.
+    """
+
+    def __init__(
+        self,
+        dataset: Path,
+        split: str,
+        patch_px: int = PATCH_PX,
+        patch_um: float | None = None,
+        features: str = "none",
+        feature_encoder: nn.Module | None = None,
+        encoder_px: int = PATCH_PX,
+        scale_features: str = "slide",
+        standardize: bool = True,
+        center_targets: bool = False,
+        augment: bool = False,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        cache_folder: Path | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.path, self.split = Path(dataset), split
+        self.patch_px, self.patch_um, self.features_kind, self.scale_features = (
+            patch_px,
+            patch_um,
+            features,
+            scale_features,
+        )
+        self.feature_encoder, self.encoder_px = feature_encoder, encoder_px
+        self.standardize, self.center_targets, self.augment = standardize, center_targets, augment
+        self.batch_size, self.num_workers, self.cache_folder, self.seed = batch_size, num_workers, cache_folder, seed
+        self._check_settings()
+        self._is_ready = False
+        self._saved_transform: ColumnScale | None = None
+        self.slides: SlideSet
+        self.fold: Fold
+        self.transform: ColumnScale
+        self.patches: SpotArray | None = None
+        self.features: NDArray[np.float32]
+
+    # -- hooks of Lightning --------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the slides, choose genes, audit the split, fill the cache; the second call does nothing."""
+        if self._is_ready:
+            return
+        self.slides = SlideSet.open(self.path)
+        self.fold = self.slides.fold(self.split)
+        frame = self.fold.spots.frame
+        self.slide = _numbers(frame["slide"])
+        self.patient = _numbers(frame["patient"])
+        self.grid = frame[["row", "column"]].to_numpy(np.int64)
+        cache = cache_of(self.slides, self.cache_folder)
+        if self.patch_px:
+            self.patches = read_patches(cache, self.fold.spots, self.slides.slides, self.patch_px, self.patch_um)
+        features = read_features(cache, self.fold.spots, self.slides.slides, self.features_kind)
+        if self.feature_encoder is not None:
+            args = (cache, self.fold.spots, self.slides.slides, self.feature_encoder, self.encoder_px, self.patch_um)
+            features = np.concatenate([features, encoder_features(*args)], axis=1)
+        self.features = scaled_by_slide(features, self.slide) if self.scale_features == "slide" else features
+        train = self.fold.rows("train")
+        if self.scale_features == "train":
+            mean, std = features[train].mean(0), features[train].std(0)
+            self.features = (features - mean) / (std + 1e-6)
+        values = np.asarray(self.fold.transform.restore(self.fold.targets), dtype=np.float64)
+        fitted = self.seen_targets(values)[train]
+        unit = self.fold.transform.unit
+        self.transform = self._saved_transform or ColumnScale.fit(fitted, unit, self.standardize)
+        self.values = values.astype(np.float32)
+        self._is_ready = True
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled training spots; can stop and resume inside an epoch."""
+        targets = self.transform.forward(self.seen_targets(self.values.astype(np.float64))).astype(np.float32)
+        dataset = SpotDataset(self, self.fold.rows("train"), targets, self.augment)
+        return ResumableLoader(dataset, **self._loading(dataset, is_shuffled=True))
+
+    def memory_dataloader(self) -> DataLoader:
+        """Training spots in their own order and as they are: what models that answer by retrieval remember."""
+        dataset = SpotDataset(self, self.fold.rows("train"), self._targets, False)
+        return DataLoader(dataset, self.batch_size, collate_fn=collate)
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation spots in the order of the spot table."""
+        return self._plain_loader(self.fold.rows("val"))
+
+    def test_dataloader(self) -> DataLoader:
+        """Test spots in the order of the spot table."""
+        return self._plain_loader(self.fold.rows("test"))
+
+    def predict_dataloader(self) -> DataLoader:
+        """Every labelled spot, never augmented."""
+        return self._plain_loader(np.flatnonzero(np.isin(self.fold.labels, SPLITS)), is_padded=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The fitted scale and the genes; the place in the epoch is kept by the training loader."""
+        return {"transform": self.transform.state(), "genes": list(self.fold.panel)} if self._is_ready else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the scale of a checkpoint, on which its network predicts.
+
+        Raises
+        ------
+        DataError
+            The checkpoint predicts other genes.
+        """
+        if "transform" not in state_dict:
+            return
+        self._saved_transform = ColumnScale.from_state(state_dict["transform"])
+        if not self._is_ready:
+            return
+        if list(self.fold.panel) != state_dict["genes"]:
+            raise DataError("the checkpoint predicts other genes than this split chooses", where=self.path)
+        if self.transform != self._saved_transform:
+            warnings.warn("the training spots differ from those of the checkpoint; its scale is kept", stacklevel=2)
+        self.transform = self._saved_transform
+
+    # -- what others ask -----------------------------------------------------------------------------------------------
+
+    def seen_targets(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expression (S, G) as training sees it: centred by slide where that is asked for."""
+        if not self.center_targets:
+            return values
+        seen, train = values.copy(), self.fold.labels == "train"
+        common = values[train].mean(0)
+        for number in np.unique(self.slide[train]):
+            rows = train & (self.slide == number)
+            seen[rows] += common - values[rows].mean(0)
+        return seen
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """Who a row is: slide, barcode, patient, section, row, column, x_um, y_um, split."""
+        spot = self.fold.spots.frame.iloc[index]
+        names = ("slide", "barcode", "patient", "section", "row", "column", "x_um", "y_um")
+        return {**{name: spot[name] for name in names}, "split": str(self.fold.labels[index])}
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Genes, in the order of the columns of targets and predictions."""
+        return tuple(self.fold.panel)
+
+    @cached_property
+    def statistics(self) -> SpotStatistics:
+        """Of the training spots."""
+        features = self.features[self.fold.rows("train")]
+        return SpotStatistics(
+            num_genes=len(self.fold.panel),
+            num_features=features.shape[1],
+            num_train=len(features),
+            feature_mean=features.mean(0),
+            feature_std=features.std(0),
+            grid_size=max(1, int(self.grid.max()) + 1),
+        )
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.slides.fingerprint()
+
+    def fingerprint(self) -> str:
+        """Identity of the input files and their description."""
+        return self._fingerprint
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _targets(self) -> NDArray[np.float32]:
+        return self.transform.forward(self.values).astype(np.float32)
+
+    def _check_settings(self) -> None:
+        for name, lowest in (("patch_px", 0), ("batch_size", 1), ("num_workers", 0)):
+            if getattr(self, name) < lowest:
+                raise ConfigError(f"{name}: {getattr(self, name)}", where="data", expected=f"at least {lowest}")
+        if self.patch_um is not None and self.patch_um <= 0:
+            raise ConfigError(f"patch_um: {self.patch_um}", where="data", expected="a width above 0")
+        if self.scale_features not in ("slide", "train", "none"):
+            raise ConfigError(f"scale_features: {self.scale_features!r}", expected="slide, train or none")
+        if not self.patch_px and self.features_kind == "none" and self.feature_encoder is None:
+            raise ConfigError("patch_px: 0 and features: none", where="data", expected="patches, features or both")
+
+    def _plain_loader(self, rows: NDArray[np.int64], is_padded: bool = True) -> DataLoader:
+        dataset = SpotDataset(self, rows, self._targets, False)
+        return DataLoader(dataset, **self._loading(dataset, is_padded=is_padded))
+
+    def _loading(self, dataset: SpotDataset, is_shuffled: bool = False, is_padded: bool = True) -> dict[str, Any]:
+        rank, num = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        return {
+            "sampler": EpochSampler(len(dataset), is_shuffled, is_padded, self.seed, rank, num),
+            "batch_size": self.batch_size,
+            "num_workers": self.num_workers,
+            "collate_fn": collate,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+
+def _numbers(names: Any) -> NDArray[np.int64]:
+    """Names as numbers, in the order of their first appearance."""
+    seen = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([seen[name] for name in names], dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Systems that predict spatial expression from histology, one file each."""

@@ -1,0 +1,1 @@
+"""Simulated tissue with planted effects of colour, texture and neighbourhood; no torch."""

@@ -1,0 +1,128 @@
+"""The report of a histology run, section by section, from results that are already computed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from seqexp.report import figures
+from seqexp.report.page import Section, record_section, tile, write_page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass
+class TissueResults:
+    """All that the page shows; nothing is computed while drawing.
+
+    Attributes
+    ----------
+    title, lead : str
+    metrics : dict
+        Flat metrics of the run (``metrics.json``).
+    data, models, slides, genes : DataFrame
+        Facts about the data; model, controls and baselines; correlation per slide; best and worst genes.
+    audit : str
+        Text of the leak audit.
+    truth : DataFrame, optional
+        Simulated data: correlation by what a gene follows.
+    record : dict
+    log : DataFrame, optional
+        Logged training metrics.
+    maps, ranking, scatter, stains : Figure, optional
+    """
+
+    title: str
+    lead: str
+    metrics: dict[str, Any]
+    data: pd.DataFrame
+    models: pd.DataFrame
+    slides: pd.DataFrame
+    genes: pd.DataFrame
+    audit: str
+    record: dict[str, Any]
+    log: pd.DataFrame | None = None
+    truth: pd.DataFrame | None = None
+    maps: list[Figure] = field(default_factory=list)
+    ranking: Figure | None = None
+    scatter: Figure | None = None
+    stains: Figure | None = None
+
+
+_TILES = {
+    "test_pcc_mean": "mean r over genes, test slides",
+    "best_baseline_pcc_mean": "best naive baseline",
+    "test_pcc_median": "median r over genes",
+    "shuffled_pcc_mean": "same, spots shuffled",
+}
+
+
+def write_tissue_report(path: str | Path, results: TissueResults) -> Path:
+    """Write the page of a histology run."""
+    sections = [*_accuracy(results), *_pictures(results), record_section(results.record, results.metrics)]
+    metrics, nan = results.metrics, math.nan
+    tiles = [
+        tile(label, float(metrics[key]), metrics.get(f"{key}_low", nan), metrics.get(f"{key}_high", nan))
+        for key, label in _TILES.items()
+        if key in metrics
+    ]
+    footer = f"seqexp {results.record.get('seqexp', '')} · {results.record.get('started', '')}"
+    return write_page(path, results.title, results.lead, tiles, sections, footer)
+
+
+def _accuracy(results: TissueResults) -> list[Section]:
+    text = "What was read, how it was split, which genes were chosen on which spots, and what was left out."
+    data = Section("data", "Data", text).add_table(results.data)
+    data.add_code("leak audit", results.audit)
+    sections = [data]
+    if results.log is not None and len(results.log):
+        text = "The checkpoint kept is the best on the validation split; the test split was not looked at."
+        sections.append(Section("training", "Training", text).add_figure(figures.learning_curves(results.log)))
+    text = (
+        "Pearson r of each gene over the spots of a slide, averaged over genes, then over slides. Intervals are 95 % "
+        "bootstrap intervals over genes. Baselines were fitted in this run on the same training spots."
+    )
+    bars = figures.interval_bars(results.models, "Test slides", "mean Pearson r over genes")
+    names = {
+        "name": "model",
+        "value": "test r",
+        "low": "95 % low",
+        "high": "95 % high",
+        "mse": "test MSE",
+        "val": "val r",
+    }
+    own = tuple(name for name in results.models["name"] if "model" in name)
+    section = Section("baselines", "Beside naive baselines", text).add_figure(bars)
+    sections.append(section.add_table(results.models.rename(columns=names), own))
+    if results.truth is not None:
+        text = (
+            "The simulation knows what each gene follows. Colour at the spot, size of the nuclei, colour of the eight "
+            "neighbours, or nothing that can be seen: there a mean r away from 0 would be a leak."
+        )
+        sections.append(Section("truth", "By what a gene follows", text).add_table(results.truth, ("this model",)))
+    return [*sections, Section("slides", "Slide by slide").add_table(results.slides)]
+
+
+def _pictures(results: TissueResults) -> list[Section]:
+    sections = []
+    if results.maps:
+        text = "The genes that the model predicts best on the validation spots: the choice does not flatter the test."
+        section = Section("maps", "Genes on the tissue", text)
+        for figure in results.maps:
+            section.add_figure(figure)
+        if results.scatter is not None:
+            section.add_figure(results.scatter)
+        sections.append(section)
+    if results.stains is not None:
+        text = "What the learned unmixing of a gene sees in one patch: its first stain, after the activation."
+        sections.append(Section("stains", "Learned stains", text).add_figure(results.stains))
+    text = "Ten best and ten worst genes on the test slides. Ranked by the test itself: read it as a description."
+    section = Section("genes", "Genes", text)
+    if results.ranking is not None:
+        section.add_figure(results.ranking)
+    return [*sections, section.add_table(results.genes)]

@@ -1,0 +1,131 @@
+"""Spots to batches: the right pixels, order, scales fitted on training spots, workers, caches, bad settings."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from simulated_tissue import small_tissue
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.histology.loaders.data import SpotData
+from seqexp.histology.slides import SlideSet
+
+
+def data(**changes: object) -> SpotData:
+    made = SpotData(**{"dataset": small_tissue(), "split": "patient", "patch_px": 16, "batch_size": 8, **changes})
+    made.setup()
+    return made
+
+
+def test_batches_hold_the_patches_features_and_targets_of_their_spots() -> None:
+    module = data(patch_px=32, features="colour", scale_features="none")
+    slides, fold = SlideSet.open(small_tissue()), module.fold
+    frame = fold.spots.frame
+    for batch in module.test_dataloader():
+        for number, row in enumerate(batch.index.tolist()):
+            spot = frame.iloc[row]
+            slide = slides.slide(spot["slide"])
+            patch = slide.read_patch_um(spot[["x_um", "y_um"]].to_numpy(float), 224 * slide.mpp, 32)
+            np.testing.assert_array_equal(batch.patches[number], patch)
+            assert batch.grid[number].tolist() == [spot["row"], spot["column"]]
+        restored = module.transform.restore(batch.target.numpy())
+        np.testing.assert_allclose(restored, module.values[batch.index], atol=1e-5)
+        assert batch.pixels().shape == (len(batch), 3, 32, 32)
+
+
+def test_scale_is_that_of_the_training_spots() -> None:
+    module = data()
+    train = module.values[module.fold.rows("train")].astype(np.float64)
+    np.testing.assert_allclose(module.transform.mean, train.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(module.transform.std, train.std(0), rtol=1e-5)
+    seen = np.concatenate([batch.target.numpy() for batch in module.train_dataloader()])
+    np.testing.assert_allclose(seen.mean(0), 0, atol=1e-4)
+    plain = data(standardize=False)
+    assert (plain.transform.std == 1).all()
+
+
+def test_centred_targets_move_training_spots_only() -> None:
+    module, plain = data(center_targets=True), data()
+    seen = module.seen_targets(module.values.astype(np.float64))
+    train = module.fold.rows("train")
+    for number in np.unique(module.slide[train]):
+        rows = train[module.slide[train] == number]
+        np.testing.assert_allclose(seen[rows].mean(0), module.values[train].mean(0), atol=1e-5)
+    test = module.fold.rows("test")
+    np.testing.assert_array_equal(seen[test], module.values[test])
+    np.testing.assert_array_equal(module.values, plain.values)
+
+
+def test_features_scaled_by_slide_or_by_training_spots() -> None:
+    module = data(features="colour")
+    for number in np.unique(module.slide):
+        np.testing.assert_allclose(module.features[module.slide == number].mean(0), 0, atol=1e-4)
+    by_train = data(features="colour", scale_features="train")
+    train = by_train.fold.rows("train")
+    np.testing.assert_allclose(by_train.features[train].mean(0), 0, atol=1e-4)
+    assert abs(by_train.features[by_train.fold.rows("test")].mean(0)).max() > 0.05  # another stain
+
+
+def test_batches_do_not_depend_on_workers_and_turning_is_reproducible() -> None:
+    loaders = [data(augment=True, num_workers=workers).train_dataloader() for workers in (0, 2)]
+    passes = [list(loader) for loader in loaders]
+    for one, two in zip(*passes, strict=True):
+        assert torch.equal(one.index, two.index)
+        assert torch.equal(one.patches, two.patches)
+    straight = data().train_dataloader()
+    same = [torch.equal(a.patches, b.patches) for a, b in zip(passes[0], straight, strict=True)]
+    assert not all(same)
+    sums = [(a.patches.sum((1, 2)) == b.patches.sum((1, 2))).all() for a, b in zip(passes[0], straight)]
+    assert all(sums)  # turned, not changed
+
+
+def test_cache_is_used_again_and_made_anew_where_an_image_changes(tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "data"
+    shutil.copytree(small_tissue().parent, folder, ignore=shutil.ignore_patterns("cache"))
+    first = data(dataset=folder)
+    files = {path: path.stat().st_mtime_ns for path in (folder / "cache").iterdir()}
+    assert len(files) == 4
+    again = data(dataset=folder)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "cache").iterdir()} == files
+    rows = np.arange(5)
+    np.testing.assert_array_equal(first.patches[rows], again.patches[rows])
+    picture = folder / "P1_1.png"
+    from PIL import Image
+
+    Image.new("RGB", Image.open(picture).size, "white").save(picture)
+    white = data(dataset=folder)
+    assert len(list((folder / "cache").iterdir())) == 5
+    assert (white.patches[white.fold.spots.rows_of("P1_1")] == 255).all()
+    assert pickle.loads(pickle.dumps(white.patches))[rows].shape == (5, 16, 16, 3)
+
+
+def test_a_checkpoint_of_other_genes_is_refused() -> None:
+    module = data()
+    state = module.state_dict()
+    with pytest.raises(DataError, match="other genes"):
+        data().load_state_dict({**state, "genes": state["genes"][::-1]})
+    other = data()
+    other.load_state_dict(state)
+    assert other.transform == module.transform
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"patch_px": -1}, "patch_px"),
+        ({"patch_px": 0}, "features"),
+        ({"features": "uni"}, "colour"),
+        ({"split": "nobody"}, "nobody"),
+        ({"scale_features": "all"}, "slide, train or none"),
+        ({"patch_um": 0.0}, "above 0"),
+    ],
+)
+def test_settings_that_cannot_be(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        data(**changes)
