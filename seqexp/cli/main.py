@@ -19,7 +19,7 @@ class Command(NamedTuple):
 
 # Imported only when called, so that the help costs no torch. Each function: argv (list of str) -> exit status.
 COMMANDS: dict[str, Command] = {
-    "demo": Command("seqexp.cli.demo:main", "simulate a small genome, train, find elements, write a report"),
+    "demo": Command("seqexp.cli.demo:main", "simulate data with a known truth, train, evaluate, write a report"),
     "data": Command("seqexp.cli.data:main", "prepare a dataset from a recipe, or check one"),
     "fit": Command("seqexp.cli.fit:fit", "train a model from a config and finish its run folder"),
     "estimate": Command("seqexp.cli.estimate:main", "time and memory of a training step, before a run is started"),
@@ -43,7 +43,7 @@ def usage() -> str:
         [
             "usage: seqexp COMMAND [ARGUMENTS]",
             "",
-            "Predict gene expression from DNA and the signals that control it, and find the elements that matter.",
+            "Predict gene expression from what controls it: DNA and its signals, or stained tissue.",
             "",
             "commands:",
             *lines,

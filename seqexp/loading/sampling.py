@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
@@ -127,3 +128,30 @@ class ResumableLoader(DataLoader):
         sampler = self.sampler
         names = ("num_rows", "seed", "num_replicas")
         return {"batch_size": self.batch_size, **{name: getattr(sampler, name, None) for name in names}}
+
+
+def loader_settings(
+    module: Any, num_rows: int, collate: Callable[[Any], Any], is_shuffled: bool = False, is_padded: bool = True
+) -> dict[str, Any]:
+    """Arguments of a DataLoader over rows of a data module, shared out among the processes of its trainer.
+
+    Parameters
+    ----------
+    module : LightningDataModule
+        With ``batch_size``, ``num_workers`` and ``seed``.
+    num_rows : int
+        Rows of the dataset.
+    collate : callable
+    is_shuffled, is_padded : bool
+        See :class:`EpochSampler`.
+    """
+    trainer = module.trainer
+    rank, num_processes = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+    return {
+        "sampler": EpochSampler(num_rows, is_shuffled, is_padded, module.seed, rank, num_processes),
+        "batch_size": module.batch_size,
+        "num_workers": module.num_workers,
+        "collate_fn": collate,
+        "persistent_workers": module.num_workers > 0,
+        "pin_memory": torch.cuda.is_available(),
+    }

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from seqexp.report import figures
-from seqexp.report.page import Section, record_section, tile, write_page
+from seqexp.report.page import Section, tile, write_page
+from seqexp.report.sections import record_section, training_sections
 from seqexp.report.trackview import GeneView, gene_view
 
 
@@ -89,9 +90,7 @@ def _accuracy(results: RunResults) -> list[Section]:
     sections = [
         Section("data", "Data", "What was read, how it was split, and what was left out.").add_table(results.data),
     ]
-    if results.log is not None and len(results.log):
-        text = "The checkpoint kept is the best on the validation split; the test split was not looked at."
-        sections.append(Section("training", "Training", text).add_figure(figures.learning_curves(results.log)))
+    sections += training_sections(results.log)
     scatter = figures.predicted_against_measured(results.predictions, results.unit, results.metrics)
     text = "Genes of held-out chromosomes or segments. Intervals are 95 % bootstrap intervals over genes."
     sections.append(Section("expression", "Predicted against measured expression", text).add_figure(scatter))

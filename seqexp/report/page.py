@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,15 +64,6 @@ def tile(label: str, value: float, low: float = math.nan, high: float = math.nan
     """A headline figure with its interval."""
     interval = f"  [{low:.2f}, {high:.2f}]" if math.isfinite(low) and math.isfinite(high) else ""
     return {"label": label + interval, "value": "–" if math.isnan(value) else f"{value:.3f}"}
-
-
-def record_section(record: dict[str, Any], metrics: dict[str, Any]) -> Section:
-    """The run record, all metrics and the full configuration."""
-    rows = [(k, json.dumps(v) if isinstance(v, dict | list) else str(v)) for k, v in record.items() if k != "config"]
-    section = Section("record", "Run record", "Enough to trace every figure of this page to its run.")
-    section.add_table(pd.DataFrame(rows, columns=["what", "value"]))
-    section.add_code("metrics.json", json.dumps(metrics, indent=2))
-    return section.add_code("full configuration", json.dumps(record.get("config", {}), indent=2, default=str))
 
 
 def write_page(

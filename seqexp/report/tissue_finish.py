@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from seqexp.core.errors import DataError
+from seqexp.core.errors import DataError, MissingExtraError
 from seqexp.core.files import atomic_path
 from seqexp.core.optional import require
 from seqexp.histology.loaders.data import SpotData
@@ -39,7 +40,10 @@ def finish_tissue(run: Run, data: SpotData, beside: tuple[Path, ...] = ()) -> di
     folder = run.folder
     predicted = _predict(run, data)
     write_predictions(predicted.table, folder / "predictions.tsv")
-    write_h5ad(folder / "predictions.h5ad", predicted)
+    try:
+        write_h5ad(folder / "predictions.h5ad", predicted)
+    except MissingExtraError as error:
+        print(f"predictions.h5ad is left out: {error}", file=sys.stderr)
     controls = {f"control: {Path(path).name}": _control(path, predicted) for path in beside}
     named = {"this model": predicted.values, **controls, **naive_predictions(data)}
     models, naive = model_table(data, named)

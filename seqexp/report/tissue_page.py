@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from seqexp.report import figures
-from seqexp.report.page import Section, record_section, tile, write_page
+from seqexp.report.page import Section, tile, write_page
+from seqexp.report.sections import record_section, training_sections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,9 +81,7 @@ def _accuracy(results: TissueResults) -> list[Section]:
     data = Section("data", "Data", text).add_table(results.data)
     data.add_code("leak audit", results.audit)
     sections = [data]
-    if results.log is not None and len(results.log):
-        text = "The checkpoint kept is the best on the validation split; the test split was not looked at."
-        sections.append(Section("training", "Training", text).add_figure(figures.learning_curves(results.log)))
+    sections += training_sections(results.log)
     text = (
         "Pearson r of each gene over the spots of a slide, averaged over genes, then over slides. Intervals are 95 % "
         "bootstrap intervals over genes. Baselines were fitted in this run on the same training spots."

@@ -11,7 +11,7 @@ import pytest
 from simulated_tissue import small_tissue
 
 from seqexp.cli.main import main
-from seqexp.core.errors import DataError
+from seqexp.core.errors import DataError, MissingExtraError
 from seqexp.core.yaml import dump_yaml
 from seqexp.histology.loaders.data import SpotData
 from seqexp.objectives.spatial import spatial_scores
@@ -170,3 +170,18 @@ def test_epochs_are_scored_inside_slides(runs: dict[str, Path]) -> None:
     genes = list(run.datamodule.target_names)
     predicted, measured = (val[[f"{kind}_{g}" for g in genes]] for kind in ("prediction", "target"))
     assert last == pytest.approx(spatial_scores(predicted, measured, val["slide"]).as_dict()["pcc_mean"], abs=1e-5)
+
+
+def test_without_anndata_the_rest_is_finished(
+    runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from seqexp.report import tissue_finish
+
+    def missing(module: str, extra: str) -> None:
+        raise MissingExtraError(module, extra)
+
+    (runs["nsl"] / "report.html").unlink()
+    monkeypatch.setattr(tissue_finish, "require", missing)
+    finish_run(runs["nsl"])
+    assert "predictions.h5ad is left out" in capsys.readouterr().err
+    assert (runs["nsl"] / "report.html").is_file()

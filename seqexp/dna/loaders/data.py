@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -27,7 +26,7 @@ from seqexp.dna.loaders.statistics import DataStatistics, collect_statistics
 from seqexp.dna.loaders.store import StoreSource
 from seqexp.dna.loaders.store_writer import prepare_store
 from seqexp.dna.loaders.windows import WindowDataset
-from seqexp.loading.sampling import EpochSampler, ResumableLoader
+from seqexp.loading.sampling import ResumableLoader, loader_settings
 from seqexp.objectives.transforms import TargetTransform, make_transform
 
 
@@ -151,7 +150,7 @@ class SequenceData(pl.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled, augmented training windows; can stop and resume inside an epoch."""
         dataset = self.dataset("train", is_augmented=True)
-        return ResumableLoader(dataset, **self._loading(dataset, is_shuffled=True))
+        return ResumableLoader(dataset, **loader_settings(self, len(dataset), collate, is_shuffled=True))
 
     def val_dataloader(self) -> DataLoader:
         """Validation windows in the order of the gene table."""
@@ -289,19 +288,7 @@ class SequenceData(pl.LightningDataModule):
 
     def _plain_loader(self, split: str) -> DataLoader:
         dataset = self.dataset(split)
-        return DataLoader(dataset, **self._loading(dataset, is_padded=split != "predict"))
-
-    def _loading(self, dataset: WindowDataset, is_shuffled: bool = False, is_padded: bool = True) -> dict[str, Any]:
-        trainer = self.trainer
-        rank, num_processes = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
-        return {
-            "sampler": EpochSampler(len(dataset), is_shuffled, is_padded, self.seed, rank, num_processes),
-            "batch_size": self.batch_size,
-            "num_workers": self.num_workers,
-            "collate_fn": collate,
-            "persistent_workers": self.num_workers > 0,
-            "pin_memory": torch.cuda.is_available(),
-        }
+        return DataLoader(dataset, **loader_settings(self, len(dataset), collate, is_padded=split != "predict"))
 
     def _require_setup(self) -> None:
         if not self._is_ready:

@@ -61,9 +61,9 @@ class SpotCache:
         return SpotArray(parts, rows, len(spots))
 
     def _key(self, slide: Slide, centres: NDArray[np.float64], settings: Mapping[str, Any]) -> str:
-        image = self._images.setdefault(slide.path, "") or sha256_of(slide.path)
-        self._images[slide.path] = image
-        text = json.dumps([image, slide.mpp, settings], sort_keys=True, default=str)
+        if slide.path not in self._images:
+            self._images[slide.path] = sha256_of(slide.path)
+        text = json.dumps([self._images[slide.path], slide.mpp, settings], sort_keys=True, default=str)
         return hashlib.sha256(text.encode() + centres.tobytes()).hexdigest()[:16]
 
 

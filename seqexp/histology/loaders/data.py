@@ -29,7 +29,7 @@ from seqexp.histology.loaders.inputs import (
     scaled_by_slide,
 )
 from seqexp.histology.slides import Fold, SlideSet
-from seqexp.loading.sampling import Draw, EpochSampler, ResumableLoader
+from seqexp.loading.sampling import Draw, ResumableLoader, loader_settings
 from seqexp.objectives.transforms import ColumnScale
 
 SPLITS = ("train", "val", "test")
@@ -163,12 +163,8 @@ class SpotData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.path, self.split = Path(dataset), split
-        self.patch_px, self.patch_um, self.features_kind, self.scale_features = (
-            patch_px,
-            patch_um,
-            features,
-            scale_features,
-        )
+        self.patch_px, self.patch_um = patch_px, patch_um
+        self.features_kind, self.scale_features = features, scale_features
         self.feature_encoder, self.encoder_px = feature_encoder, encoder_px
         self.standardize, self.center_targets, self.augment = standardize, center_targets, augment
         self.batch_size, self.num_workers, self.cache_folder, self.seed = batch_size, num_workers, cache_folder, seed
@@ -216,7 +212,7 @@ class SpotData(pl.LightningDataModule):
         """Shuffled training spots; can stop and resume inside an epoch."""
         targets = self.transform.forward(self.seen_targets(self.values.astype(np.float64))).astype(np.float32)
         dataset = SpotDataset(self, self.fold.rows("train"), targets, self.augment)
-        return ResumableLoader(dataset, **self._loading(dataset, is_shuffled=True))
+        return ResumableLoader(dataset, **loader_settings(self, len(dataset), collate, is_shuffled=True))
 
     def memory_dataloader(self) -> DataLoader:
         """Training spots in their own order and as they are: what models that answer by retrieval remember."""
@@ -322,18 +318,7 @@ class SpotData(pl.LightningDataModule):
 
     def _plain_loader(self, rows: NDArray[np.int64], is_padded: bool = True) -> DataLoader:
         dataset = SpotDataset(self, rows, self._targets, False)
-        return DataLoader(dataset, **self._loading(dataset, is_padded=is_padded))
-
-    def _loading(self, dataset: SpotDataset, is_shuffled: bool = False, is_padded: bool = True) -> dict[str, Any]:
-        rank, num = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        return {
-            "sampler": EpochSampler(len(dataset), is_shuffled, is_padded, self.seed, rank, num),
-            "batch_size": self.batch_size,
-            "num_workers": self.num_workers,
-            "collate_fn": collate,
-            "persistent_workers": self.num_workers > 0,
-            "pin_memory": torch.cuda.is_available(),
-        }
+        return DataLoader(dataset, **loader_settings(self, len(dataset), collate, is_padded=is_padded))
 
 
 def _numbers(names: Any) -> NDArray[np.int64]:
