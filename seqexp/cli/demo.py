@@ -53,8 +53,8 @@ def _genome(out: Path, run_dir: Path, config: str, seed: int, overwrite: bool) -
     """The demo of the DNA wing; returns its metrics."""
     from seqexp.dna.simulation.config import SimulationConfig
     from seqexp.dna.simulation.simulate import simulate_genome
-    from seqexp.report.elements import PeakSource
-    from seqexp.report.finish import FinishSettings, finish_run
+    from seqexp.report.finish import finish_run
+    from seqexp.report.settings import FinishSettings, PeakSource
     from seqexp.training.fit import run_fit
 
     dataset = simulate_genome(out / f"data_seed{seed}", SimulationConfig(seed=seed))
@@ -67,7 +67,8 @@ def _genome(out: Path, run_dir: Path, config: str, seed: int, overwrite: bool) -
 def _tissue(out: Path, run_dir: Path, config: str, seed: int, overwrite: bool) -> dict[str, Any]:
     """The demo of the histology wing, colour alone as a control; returns the metrics of the main run."""
     from seqexp.histology.simulation.tissue import TissueConfig, simulate_tissue
-    from seqexp.report.finish import FinishSettings, finish_run
+    from seqexp.report.finish import finish_run
+    from seqexp.report.settings import FinishSettings
     from seqexp.training.fit import run_fit
 
     dataset = simulate_tissue(out / f"data_seed{seed}", TissueConfig(seed=seed))

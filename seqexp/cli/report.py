@@ -21,8 +21,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--genes", nargs="*", default=[], help="gene ids or names to draw (default: chosen test genes)")
     arguments = parser.parse_args(argv)
 
-    from seqexp.report.elements import PeakSource
-    from seqexp.report.finish import FinishSettings, finish_run, summary
+    from seqexp.report.finish import finish_run, summary
+    from seqexp.report.settings import FinishSettings, PeakSource
 
     settings = FinishSettings(
         budget_fraction=arguments.budget_fraction,

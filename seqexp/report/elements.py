@@ -24,30 +24,8 @@ from seqexp.dna.elements.writers import write_narrowpeak
 if TYPE_CHECKING:
     from seqexp.dna.loaders.data import SequenceData
     from seqexp.report.collect import Collected
-    from seqexp.report.finish import FinishSettings
+    from seqexp.report.settings import FinishSettings
     from seqexp.training.run import Run
-
-
-@dataclass(frozen=True)
-class PeakSource:
-    """Where the peaks come from; the first that is set counts.
-
-    Parameters
-    ----------
-    path : Path, optional
-        Existing narrowPeak or BED.
-    alignments : Path, optional
-        Reads for ``macs3 callpeak``.
-    alignment_format : str
-        Their format.
-    track : str, optional
-        Track for ``macs3 bdgpeakcall``.
-    """
-
-    path: Path | None = None
-    alignments: Path | None = None
-    alignment_format: str = "AUTO"
-    track: str | None = None
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +17,14 @@ from seqexp.objectives.bootstrap import bootstrap_interval
 from seqexp.objectives.metrics import pearson, regression_scores
 from seqexp.report.collect import Collected, collect
 from seqexp.report.dna_page import RunResults, write_dna_report
-from seqexp.report.elements import ElementResults, PeakSource, examine_elements
+from seqexp.report.elements import ElementResults, examine_elements
 from seqexp.report.metrics_file import write_json
 from seqexp.report.naive import model_table
+from seqexp.report.settings import FinishSettings
 from seqexp.report.tissue_finish import finish_tissue
 from seqexp.report.views import choose_genes, make_views
 from seqexp.training.predict import write_predictions
 from seqexp.training.run import Run
-
-
-@dataclass(frozen=True)
-class FinishSettings:
-    """How a run folder is finished.
-
-    Parameters
-    ----------
-    budget_fraction : float
-        Share of each window's base pairs kept as elements.
-    peaks : PeakSource, optional
-        Where peaks come from; by default the first peak set of the dataset, else MACS3 on its first track.
-    promoter_bp : int
-        Base pairs round the TSS that the fixed-mask protocol opens on every side.
-    genes : tuple of str
-        Ids or names of genes to draw; by default test genes over the range of expression.
-    beside : tuple of Path
-        Finished control runs on the same genes.
-    """
-
-    budget_fraction: float = 0.1
-    peaks: PeakSource = field(default_factory=PeakSource)
-    promoter_bp: int = 1000
-    genes: tuple[str, ...] = ()
-    beside: tuple[Path, ...] = ()
 
 
 def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> dict[str, Any]:

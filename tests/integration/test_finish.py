@@ -15,7 +15,8 @@ from seqexp.core.errors import MissingExtraError
 from seqexp.core.yaml import dump_yaml
 from seqexp.dna.genome.regions import read_bed
 from seqexp.report import elements as element_steps
-from seqexp.report.finish import FinishSettings, finish_run
+from seqexp.report.finish import finish_run
+from seqexp.report.settings import FinishSettings
 from seqexp.training.fit import run_fit
 
 FILES = ("metrics.json", "predictions.tsv", "elements.bed", "elements.narrowPeak", "mask.bedGraph", "mask.bw")

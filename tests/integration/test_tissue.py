@@ -15,8 +15,9 @@ from seqexp.core.errors import DataError, MissingExtraError
 from seqexp.core.yaml import dump_yaml
 from seqexp.histology.loaders.data import SpotData
 from seqexp.objectives.spatial import spatial_scores
-from seqexp.report.finish import FinishSettings, finish_run, summary
+from seqexp.report.finish import finish_run, summary
 from seqexp.report.folds import fold_table, read_metrics
+from seqexp.report.settings import FinishSettings
 from seqexp.training.fit import run_fit
 from seqexp.training.predict import predict_run
 from seqexp.training.run import Run

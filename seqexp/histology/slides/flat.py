@@ -15,7 +15,7 @@ from PIL import Image
 
 from seqexp.core.errors import DataError
 from seqexp.core.optional import require
-from seqexp.histology.slides.images import Level, corrupt
+from seqexp.histology.slides.image_file import Level, corrupt
 
 _END_OF_JPEG = b"\xff\xd9"
 # A decoder writes pixels (H, W, 3) into the array it gets.

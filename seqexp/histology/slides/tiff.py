@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import DataError
 from seqexp.core.optional import require
 from seqexp.histology.slides.flat import FlatImage
-from seqexp.histology.slides.images import ImageFile, Level, corrupt
+from seqexp.histology.slides.image_file import ImageFile, Level, corrupt
 
 _CACHE_BYTES = 32_000_000
 _LARGEST_SEGMENT_PX = 1 << 22  # strips wider than this are decoded once, as a flat image is

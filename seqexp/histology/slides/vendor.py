@@ -12,7 +12,7 @@ from PIL import Image
 
 from seqexp.core.errors import DataError
 from seqexp.core.optional import require
-from seqexp.histology.slides.images import Level, corrupt
+from seqexp.histology.slides.image_file import Level, corrupt
 
 
 class VendorSlide:
