@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import re
+from pathlib import Path
 
 LONGEST = 131_072  # tokens
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of settings in malloc.h
@@ -31,3 +33,18 @@ def keep_freed_memory(num_tokens: int = 0) -> bool:
         return False
     library = ctypes.CDLL(None)
     return bool(library.mallopt(_MMAP_MAX, 0) and library.mallopt(_TRIM_THRESHOLD, -1))
+
+
+def peak_resident_bytes() -> int:
+    """Most memory that this process has held.
+
+    Not ``ru_maxrss`` where it can be avoided: on Linux that begins with the peak of the process which started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[1])  # type: ignore[index]
+    except (OSError, TypeError):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if platform.system() == "Darwin" else 1024 * peak

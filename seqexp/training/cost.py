@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,6 +12,7 @@ import torch
 from scipy.optimize import nnls
 from torch import nn
 
+from seqexp.core.memory import peak_resident_bytes
 from seqexp.training.optimizer import parameter_groups
 from seqexp.training.task import ExpressionTask
 
@@ -28,11 +27,10 @@ class Cost(NamedTuple):
 
 
 def peak_bytes(device: torch.device) -> float:
-    """Most memory in use at any time so far: resident size of this process, or tensors on a GPU."""
+    """Most memory in use so far: of the device, or of this process."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    return float(peak_resident_bytes())
 
 
 def measure(step: Callable[[], None], device: torch.device, repeats: int = 2) -> Cost:

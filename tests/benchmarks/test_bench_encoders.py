@@ -12,7 +12,6 @@ import gc
 import importlib.util
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -43,7 +42,7 @@ def fresh(case: str, *settings: int, repeats: int = 1) -> tuple[float, float]:
 
 def report(case: str, settings: tuple[int, ...], repeats: int) -> None:
     """What the fresh process runs: one short warm-up, then the case."""
-    from seqexp.core.memory import keep_freed_memory
+    from seqexp.core.memory import keep_freed_memory, peak_resident_bytes
 
     if case not in PEERS:
         keep_freed_memory(settings[0])
@@ -52,13 +51,13 @@ def report(case: str, settings: tuple[int, ...], repeats: int) -> None:
     make(*(min(setting, 256) for setting in settings))()
     step = make(*settings)
     gc.collect()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_resident_bytes()
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
-    print(json.dumps([min(times), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024]))
+    print(json.dumps([min(times), (peak_resident_bytes() - before) / 2**20]))
 
 
 def both_ways(module: nn.Module, length: int) -> Step:

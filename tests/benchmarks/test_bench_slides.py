@@ -7,7 +7,6 @@ the tiles that the patches lie on, from a file held in memory. Each reader runs 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
+from seqexp.core.memory import peak_resident_bytes
 from seqexp.core.optional import require
 from seqexp.histology.encoders.patch import SmallPatchEncoder
 from seqexp.histology.loaders.cache import SpotCache
@@ -39,9 +39,9 @@ def pyramid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     smooth = Image.fromarray(block).resize((2000, 2000), Image.Resampling.BICUBIC)
     whole = np.tile(np.asarray(smooth), (SIDE_PX // 2000, SIDE_PX // 2000, 1))
     Image.MAX_IMAGE_PIXELS = None
-    Image.fromarray(whole).save(folder / "whole.bmp")
-    tile_image(Slide(folder / "whole.bmp", 0.5), folder / "slide.tif", quality=85)
-    (folder / "whole.bmp").unlink()
+    Image.fromarray(whole).save(folder / "whole.png", compress_level=1)
+    tile_image(Slide(folder / "whole.png", 0.5), folder / "slide.tif", quality=85)
+    (folder / "whole.png").unlink()
     return folder / "slide.tif"
 
 
@@ -102,13 +102,13 @@ READERS = {"seqexp": seqexp, "openslide": openslide, "tiles": tiles}
 
 def report(name: str, path: str) -> None:
     """Patches per second (best of some passes) and MB by which memory grew, in this process."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_resident_bytes()
     step, best = READERS[name](path), float("inf")
     for _ in range(REPEATS):
         started = time.perf_counter()
         step()
         best = min(best, time.perf_counter() - started)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    grown = (peak_resident_bytes() - before) / 2**20
     print(json.dumps([NUM / best, grown]))
 
 

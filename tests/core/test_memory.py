@@ -35,3 +35,13 @@ def test_the_longest_sequences_are_left_alone() -> None:
     from seqexp.core.memory import LONGEST, keep_freed_memory
 
     assert not keep_freed_memory(LONGEST + 1)
+
+
+def test_peak_is_that_of_the_process_and_not_of_its_parent() -> None:
+    held = bytearray(300_000_000)
+    held[::4096] = b"x" * len(held[::4096])
+    program = "from seqexp.core.memory import peak_resident_bytes as peak; a = peak(); b = bytearray(50_000_000); "
+    program += "b[::4096] = b'x' * len(b[::4096]); print(a, peak())"
+    before, after = map(int, subprocess.check_output([sys.executable, "-c", program]).split())
+    assert before < 200_000_000
+    assert 45_000_000 < after - before < 70_000_000
