@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,7 +24,7 @@ from seqexp.objectives.spatial import (
     oracle_means,
     retrieval_recall,
 )
-from seqexp.report.tissue_naive import interval, score
+from seqexp.report.tissue_naive import interval, pooled_pearson, score
 
 Array = NDArray[np.float64]
 _NUM_TOP = 50
@@ -66,9 +66,13 @@ def accuracy(predicted: Predicted) -> dict[str, float]:
         pooled = regression_scores(predicted.values[rows], data.values[rows])
         metrics |= {f"{split}_{key}": getattr(pooled, key) for key in ("pearson", "spearman", "r2")}
         metrics |= scores.as_dict(f"{split}_")
-        low, high = interval(scores)
-        metrics |= {f"{split}_pcc_mean_low": low, f"{split}_pcc_mean_high": high}
+        pooled_r = pooled_pearson(data, predicted.values, split)
+        for name, per_gene in (("pcc_mean", scores.per_gene), ("pearson", pooled_r)):
+            low, high = interval(per_gene)
+            metrics |= {f"{split}_{name}_low": low, f"{split}_{name}_high": high}
     test = predicted.test
+    metrics |= {"pcc_mean": metrics["test_pcc_mean"], "pcc_median": metrics["test_pcc_median"]}
+    metrics |= canonical_errors(data, predicted.values)
     metrics |= {f"test_pcc_mean_{slide}": r for slide, r in test.per_slide.items()}
     train = data.values[data.fold.rows("train")]
     rankings = {"test_heg50_pcc": train.mean(0), "test_hvg50_pcc": train.var(0), "oracle_hpg50_pcc": test.per_gene}
@@ -80,6 +84,24 @@ def accuracy(predicted: Predicted) -> dict[str, float]:
     metrics |= {f"num_{split}": float(len(data.fold.rows(split))) for split in ("train", "val", "test")}
     metrics["num_genes"] = float(len(data.fold.panel))
     return metrics
+
+
+def canonical_errors(data: SpotData, values: Array) -> dict[str, float]:
+    """Errors on the test spots in ln(1 + CP10K), whatever the transform of the data; none for raw counts."""
+    transform, rows = data.fold.transform, data.fold.rows("test")
+    if transform.scope == "none":
+        return {}
+    plain = replace(transform, mean=None, std=None)  # values have the z-score undone already
+    total = transform.median_sum if transform.target_sum == "median" else transform.target_sum
+    predicted, measured = (
+        np.log1p(np.clip(plain.inverse(part[rows].astype(np.float64)), 0, None) * 10_000 / float(total or 1.0))
+        for part in (values, data.values)
+    )
+    difference = predicted - measured
+    return {
+        "test_mse_cp10k": float(np.square(difference).mean()),
+        "test_mae_cp10k": float(np.abs(difference).mean()),
+    }
 
 
 def retrieval(network: MclSTExp, data: SpotData) -> dict[str, float]:

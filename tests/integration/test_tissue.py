@@ -64,6 +64,11 @@ def test_every_file_is_there_and_metrics_are_flat(runs: dict[str, Path], name: s
         assert isinstance(metrics[key], float), key
     for key in ("colour_ridge", "texture_ridge", "nearest"):
         assert isinstance(metrics[f"baseline_{key}_pcc_mean"], float)
+    assert metrics["pcc_mean"] == metrics["test_pcc_mean"]
+    assert metrics["test_pearson_low"] <= metrics["test_pearson"] <= metrics["test_pearson_high"]
+    assert isinstance(metrics["baseline_colour_ridge_pearson"], float)
+    # these data are in ln(CP10K + 1) already; negative predictions count as 0 there
+    assert metrics["test_mse_cp10k"] == pytest.approx(metrics["test_mse"], rel=1e-5)
     assert metrics["baseline_mean_pcc_mean"] is None  # a constant has no correlation
     assert abs(metrics["shuffled_pcc_mean"]) < 0.35
     assert metrics["truth_colour_pcc_mean"] is not None
