@@ -42,6 +42,10 @@ class EpochSampler(DistributedSampler):
         Seed of the order.
     rank, num_processes : int
         Which share of the rows.
+    groups : array (R,), optional
+        Group of each row, such as its slide. Shuffled rows then come from ``groups_together`` groups at a time, so that
+        what is computed once per group is computed for few of them in a batch; a batch where two sets meet holds both.
+    groups_together : int
 
     Notes
     -----
@@ -56,19 +60,32 @@ class EpochSampler(DistributedSampler):
         seed: int = 0,
         rank: int = 0,
         num_processes: int = 1,
+        groups: np.ndarray | None = None,
+        groups_together: int = 1,
     ) -> None:
         super().__init__(range(num_rows), num_processes, rank, shuffle=is_shuffled, seed=seed)  # type: ignore[arg-type]
         self.num_rows, self.is_padded = num_rows, is_padded
         self.num_skipped = 0
+        self.groups, self.groups_together = groups, groups_together
 
     def order(self) -> np.ndarray:
         """Rows of this process in the present epoch, int64."""
         order = np.arange(self.num_rows)
         if self.shuffle:
-            order = np.random.default_rng(sample_seed(self.seed, self.epoch, _ORDER)).permutation(self.num_rows)
+            generator = np.random.default_rng(sample_seed(self.seed, self.epoch, _ORDER))
+            order = generator.permutation(self.num_rows)
+            if self.groups is not None:
+                order = self._together(order, self.groups, generator)
         if self.is_padded:
             order = np.resize(order, len(self) * self.num_replicas)
         return order[self.rank :: self.num_replicas]
+
+    def _together(self, order: np.ndarray, groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Shuffled rows, brought together by sets of groups; order of sets and order inside them stay random."""
+        names = generator.permutation(np.unique(groups))
+        set_of = {name: number // self.groups_together for number, name in enumerate(names.tolist())}
+        numbers = np.array([set_of[name] for name in groups[order].tolist()])
+        return order[np.argsort(numbers, kind="stable")]
 
     def __iter__(self) -> Iterator[Draw]:
         """Draws of the epoch; the first ``num_skipped`` are left out, once."""
@@ -131,7 +148,13 @@ class ResumableLoader(DataLoader):
 
 
 def loader_settings(
-    module: Any, num_rows: int, collate: Callable[[Any], Any], is_shuffled: bool = False, is_padded: bool = True
+    module: Any,
+    num_rows: int,
+    collate: Callable[[Any], Any],
+    is_shuffled: bool = False,
+    is_padded: bool = True,
+    groups: np.ndarray | None = None,
+    groups_together: int = 1,
 ) -> dict[str, Any]:
     """Arguments of a DataLoader over rows of a data module, shared out among the processes of its trainer.
 
@@ -142,13 +165,15 @@ def loader_settings(
     num_rows : int
         Rows of the dataset.
     collate : callable
-    is_shuffled, is_padded : bool
+    is_shuffled, is_padded, groups, groups_together
         See :class:`EpochSampler`.
     """
     trainer = module.trainer
     rank, num_processes = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
     return {
-        "sampler": EpochSampler(num_rows, is_shuffled, is_padded, module.seed, rank, num_processes),
+        "sampler": EpochSampler(
+            num_rows, is_shuffled, is_padded, module.seed, rank, num_processes, groups, groups_together
+        ),
         "batch_size": module.batch_size,
         "num_workers": module.num_workers,
         "collate_fn": collate,

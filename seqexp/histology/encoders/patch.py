@@ -58,6 +58,11 @@ class TimmPatchEncoder(nn.Module):
     lora_rank : int
         Above 0: the weights stay, and low-rank updates of this rank to the linear layers of the attention are trained
         (Hu et al., "LoRA", 2021; needs peft). For vision transformers.
+    pool : {"model", "class+mean"}
+        What the architecture does by itself; or its class token beside the mean of its patch tokens, as Virchow and
+        Virchow2 want it (twice as wide).
+    mean, std : (float, float, float)
+        Of the colours the weights were trained on; ImageNet's by default.
     arguments : dict, optional
         More arguments of the architecture, such as ``{init_values: 1.0e-5, dynamic_img_size: true}`` for UNI.
 
@@ -78,6 +83,9 @@ class TimmPatchEncoder(nn.Module):
         allow_random_init: bool = False,
         is_frozen: bool = False,
         lora_rank: int = 0,
+        pool: str = "model",
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        std: tuple[float, float, float] = IMAGENET_STD,
         arguments: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -93,12 +101,20 @@ class TimmPatchEncoder(nn.Module):
             raise ConfigError(f"timm has no architecture {name!r}", fix="see timm.list_models()")
         self.trunk = timm.create_model(name, pretrained=False, num_classes=0, **(arguments or {}))
         self.out_dim, self.is_frozen = int(self.trunk.num_features), is_frozen
+        self.pool, self.mean, self.std = pool, tuple(mean), tuple(std)
+        if pool not in ("model", "class+mean") or (pool != "model" and not hasattr(self.trunk, "num_prefix_tokens")):
+            raise ConfigError(f"pool: {pool!r} of {name}", expected="model; or class+mean, of a vision transformer")
+        self.out_dim *= 2 if pool == "class+mean" else 1
         if weights is not None:
             load_strictly(self.trunk, Path(weights), key_path, strip_prefix)
         if is_frozen:
             self.trunk.requires_grad_(False)
         if lora_rank:
             self._add_updates(lora_rank)
+
+    def extra_repr(self) -> str:
+        """What the features depend on beside the weights: part of their identity in the cache."""
+        return f"pool={self.pool}, mean={self.mean}, std={self.std}"
 
     def _add_updates(self, rank: int) -> None:
         layers = [name for name, part in self.trunk.named_modules() if name.endswith("attn.qkv")]
@@ -118,10 +134,13 @@ class TimmPatchEncoder(nn.Module):
         """Pooled features (B, D)."""
         if self.is_frozen:
             self.trunk.eval()
-        mean, std = (pixels.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+        mean, std = (pixels.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
         scaled = (pixels - mean) / std
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen):
-            return self.trunk(scaled)
+            if self.pool == "model":
+                return self.trunk(scaled)
+            tokens = self.trunk.forward_features(scaled)
+            return torch.cat([tokens[:, 0], tokens[:, self.trunk.num_prefix_tokens :].mean(1)], dim=1)
 
 
 def load_strictly(module: nn.Module, path: Path, key_path: str = "", strip_prefix: str = "") -> None:

@@ -59,6 +59,10 @@ class TransformersPatchEncoder(nn.Module):
         if is_frozen:
             self.trunk.requires_grad_(False)
 
+    def extra_repr(self) -> str:
+        """What the features depend on beside the weights: part of their identity in the cache."""
+        return f"mean={self.mean}, std={self.std}"
+
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, P, P) from 0 to 1 to class tokens (B, D); P need not be that of the training."""
         if self.is_frozen:

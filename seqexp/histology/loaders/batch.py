@@ -19,6 +19,11 @@ class SpotBatch:
         RGB, P pixels wide; P may be 0.
     features : float32 Tensor (B, F)
         Features of the tissue around the spot; F may be 0.
+    neighbours : float32 Tensor (B, K, F)
+        Features of the block of K places around the spot on the array, row by row, the spot in the middle; 0 where
+        there is no spot. K may be 0.
+    is_neighbour : bool Tensor (B, K)
+        Places that have a spot.
     target : float32 Tensor (B, G)
         Transformed expression.
     grid : int64 Tensor (B, 2)
@@ -31,6 +36,8 @@ class SpotBatch:
 
     patches: Tensor
     features: Tensor
+    neighbours: Tensor
+    is_neighbour: Tensor
     target: Tensor
     grid: Tensor
     slide: Tensor

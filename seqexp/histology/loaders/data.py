@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from seqexp.histology.loaders.inputs import (
     read_patches,
     scaled_by_slide,
 )
-from seqexp.histology.slides import Fold, SlideSet
+from seqexp.histology.slides import Fold, SlideSet, grid_window
 from seqexp.loading.sampling import Draw, ResumableLoader, loader_settings
 from seqexp.objectives.transforms import ColumnScale
 
@@ -60,7 +61,7 @@ class SpotDataset(Dataset):
 
     def __init__(self, data: SpotData, rows: NDArray[np.int64], targets: NDArray[np.float32], is_turned: bool) -> None:
         self.rows, self.targets, self.is_turned, self.seed = rows, targets, is_turned, data.seed
-        self.patches, self.features = data.patches, data.features
+        self.patches, self.features, self.blocks = data.patches, data.features, data.blocks
         self.grid, self.slide, self.patient = data.grid, data.slide, data.patient
 
     def __len__(self) -> int:
@@ -74,22 +75,28 @@ class SpotDataset(Dataset):
         """Batch of several spots."""
         draws = [key if isinstance(key, Draw) else Draw(key, 0) for key in keys]
         rows = self.rows[[draw.row for draw in draws]]
-        if self.patches is None:
-            patches = np.zeros((len(rows), 0, 0, 3), np.uint8)
-        else:
-            patches = self.patches[rows]
-            for number, (draw, row) in enumerate(zip(draws, rows.tolist())):
-                if self.is_turned:
-                    patches[number] = _turned(patches[number], sample_seed(self.seed, draw.epoch, row))
-        columns = (patches, self.features[rows], self.targets[rows], self.grid[rows])
+        patches = np.zeros((len(rows), 0, 0, 3), np.uint8) if self.patches is None else self.patches[rows]
+        blocks = self.blocks[rows]
+        for number, (draw, row) in enumerate(zip(draws, rows.tolist())):
+            if self.is_turned:
+                way = int(np.random.default_rng(sample_seed(self.seed, draw.epoch, row)).integers(8))
+                patches[number], blocks[number] = turned(patches[number], way), turned_block(blocks[number], way)
+        is_neighbour = blocks >= 0
+        neighbours = np.where(is_neighbour[..., None], self.features[blocks], np.float32(0))
+        columns = (patches, self.features[rows], neighbours, is_neighbour, self.targets[rows], self.grid[rows])
         return SpotBatch(*map(torch.from_numpy, (*columns, self.slide[rows], self.patient[rows], rows)))
 
 
-def _turned(patch: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """One of the eight ways to lay a square on itself: tissue has no up or down."""
-    way = int(np.random.default_rng(seed).integers(8))
-    turned = np.rot90(patch, way % 4)
-    return turned[:, ::-1] if way >= 4 else turned
+def turned(square: NDArray[Any], way: int) -> NDArray[Any]:
+    """A square (P, P, ...) laid on itself in one of eight ways: tissue has no up or down."""
+    rotated = np.rot90(square, way % 4)
+    return rotated[:, ::-1] if way >= 4 else rotated
+
+
+def turned_block(block: NDArray[np.int64], way: int) -> NDArray[np.int64]:
+    """The places around a spot (K,), row by row, after its patch was turned: neighbours turn with it."""
+    side = math.isqrt(len(block))
+    return turned(block.reshape(side, side), way).ravel()
 
 
 class SpotData(pl.LightningDataModule):
@@ -111,6 +118,10 @@ class SpotData(pl.LightningDataModule):
         A frozen patch encoder, such as :class:`~seqexp.histology.encoders.patch.TimmPatchEncoder`, whose features of
         ``encoder_px`` wide patches are computed once, cached, and put after the hand-made ones.
     encoder_px : int
+    neighbourhood : int
+        Side of the block of array places whose features come with each spot, odd; 0: none. Square arrays only.
+    slides_per_batch : int
+        Training batches hold spots of this many slides; 0: of any.
     scale_features : {"slide", "train", "none"}
         Mean 0 and standard deviation 1 on each slide, or on the training spots.
     standardize : bool
@@ -152,6 +163,8 @@ class SpotData(pl.LightningDataModule):
         features: str = "none",
         feature_encoder: nn.Module | None = None,
         encoder_px: int = PATCH_PX,
+        neighbourhood: int = 0,
+        slides_per_batch: int = 0,
         scale_features: str = "slide",
         standardize: bool = True,
         center_targets: bool = False,
@@ -166,6 +179,7 @@ class SpotData(pl.LightningDataModule):
         self.patch_px, self.patch_um = patch_px, patch_um
         self.features_kind, self.scale_features = features, scale_features
         self.feature_encoder, self.encoder_px = feature_encoder, encoder_px
+        self.neighbourhood, self.slides_per_batch = neighbourhood, slides_per_batch
         self.standardize, self.center_targets, self.augment = standardize, center_targets, augment
         self.batch_size, self.num_workers, self.cache_folder, self.seed = batch_size, num_workers, cache_folder, seed
         self._check_settings()
@@ -176,6 +190,7 @@ class SpotData(pl.LightningDataModule):
         self.transform: ColumnScale
         self.patches: SpotArray | None = None
         self.features: NDArray[np.float32]
+        self.blocks: NDArray[np.int64]
 
     # -- hooks of Lightning --------------------------------------------------------------------------------------------
 
@@ -189,6 +204,9 @@ class SpotData(pl.LightningDataModule):
         self.slide = _numbers(frame["slide"])
         self.patient = _numbers(frame["patient"])
         self.grid = frame[["row", "column"]].to_numpy(np.int64)
+        self.blocks = np.zeros((len(frame), 0), np.int64)
+        if self.neighbourhood:
+            self.blocks = grid_window(frame, self.neighbourhood)
         cache = cache_of(self.slides, self.cache_folder)
         if self.patch_px:
             self.patches = read_patches(cache, self.fold.spots, self.slides.slides, self.patch_px, self.patch_um)
@@ -212,7 +230,10 @@ class SpotData(pl.LightningDataModule):
         """Shuffled training spots; can stop and resume inside an epoch."""
         targets = self.transform.forward(self.seen_targets(self.values.astype(np.float64))).astype(np.float32)
         dataset = SpotDataset(self, self.fold.rows("train"), targets, self.augment)
-        return ResumableLoader(dataset, **loader_settings(self, len(dataset), collate, is_shuffled=True))
+        grouped: dict[str, Any] = {}
+        if self.slides_per_batch:
+            grouped = {"groups": self.slide[dataset.rows], "groups_together": self.slides_per_batch}
+        return ResumableLoader(dataset, **loader_settings(self, len(dataset), collate, is_shuffled=True, **grouped))
 
     def memory_dataloader(self) -> DataLoader:
         """Training spots in their own order and as they are: what models that answer by retrieval remember."""
@@ -306,9 +327,11 @@ class SpotData(pl.LightningDataModule):
         return self.transform.forward(self.values).astype(np.float32)
 
     def _check_settings(self) -> None:
-        for name, lowest in (("patch_px", 0), ("batch_size", 1), ("num_workers", 0)):
+        for name, lowest in (("patch_px", 0), ("batch_size", 1), ("num_workers", 0), ("slides_per_batch", 0)):
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name}: {getattr(self, name)}", where="data", expected=f"at least {lowest}")
+        if self.neighbourhood and self.neighbourhood % 2 != 1:
+            raise ConfigError(f"neighbourhood: {self.neighbourhood}", where="data", expected="0, or an odd side")
         if self.patch_um is not None and self.patch_um <= 0:
             raise ConfigError(f"patch_um: {self.patch_um}", where="data", expected="a width above 0")
         if self.scale_features not in ("slide", "train", "none"):

@@ -153,3 +153,25 @@ def test_dinov2_from_a_folder(tmp_path: Path) -> None:
         TransformersPatchEncoder(tmp_path / "dino")
     with pytest.raises(DataError, match=r"config\.json"):
         TransformersPatchEncoder(tmp_path)
+
+
+def test_virchow_and_uni_layouts() -> None:
+    """Class token beside the mean of the patch tokens, registers left out; layer scale and any size of patch."""
+    small = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
+    virchow = {**small, "reg_tokens": 4, "init_values": 1e-5, "dynamic_img_size": True}
+    torch.manual_seed(0)
+    encoder = TimmPatchEncoder(
+        "vit_tiny_patch16_224", allow_random_init=True, pool="class+mean", arguments=virchow, mean=(0.7,) * 3
+    ).eval()
+    pixels = PIXELS[..., :32, :32]
+    found = encoder(pixels)
+    assert found.shape == (2, encoder.out_dim) == (2, 32)
+    tokens = encoder.trunk.forward_features((pixels - 0.7) / torch.tensor(IMAGENET_STD)[:, None, None])
+    assert tokens.shape[1] == 1 + 4 + 16
+    torch.testing.assert_close(found, torch.cat([tokens[:, 0], tokens[:, 5:].mean(1)], dim=1))
+    assert encoder(PIXELS[..., :48, :48]).shape == (2, 32)
+    before = weights_hash(encoder)
+    encoder.mean = (0.5,) * 3
+    assert weights_hash(encoder) != before  # features cached under the other colours are not used
+    with pytest.raises(ConfigError, match="pool"):
+        TimmPatchEncoder(NAME, allow_random_init=True, pool="class+mean")

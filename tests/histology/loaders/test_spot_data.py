@@ -11,7 +11,7 @@ import torch
 from simulated_tissue import small_tissue
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.histology.loaders.data import SpotData
+from seqexp.histology.loaders.data import SpotData, turned, turned_block
 from seqexp.histology.slides import SlideSet
 
 
@@ -129,3 +129,52 @@ def test_a_checkpoint_of_other_genes_is_refused() -> None:
 def test_settings_that_cannot_be(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         data(**changes)
+
+
+def test_neighbours_are_those_of_the_array() -> None:
+    module = data(features="colour", neighbourhood=3, patch_px=0)
+    frame = module.fold.spots.frame
+    for batch in module.test_dataloader():
+        assert batch.neighbours.shape == (len(batch), 9, batch.features.shape[1])
+        torch.testing.assert_close(batch.neighbours[:, 4], batch.features)  # the spot itself in the middle
+        for number, row in enumerate(batch.index.tolist()):
+            spot = frame.iloc[row]
+            for place in range(9):
+                at = (spot["row"] + place // 3 - 1, spot["column"] + place % 3 - 1)
+                found = frame[(frame["slide"] == spot["slide"]) & (frame["row"] == at[0]) & (frame["column"] == at[1])]
+                assert bool(batch.is_neighbour[number, place]) == (len(found) == 1)
+                wanted = module.features[found.index[0]] if len(found) else 0 * module.features[0]
+                np.testing.assert_array_equal(batch.neighbours[number, place], wanted)
+
+
+@pytest.mark.parametrize("way", range(8))
+def test_neighbours_turn_with_the_patch(way: int) -> None:
+    """A patch as wide as the block, whose pixels say which place they lie over."""
+    places = np.arange(9).reshape(3, 3)
+    patch = np.kron(places, np.ones((4, 4), dtype=np.int64))
+    over = turned(patch, way)[2::4, 2::4]
+    np.testing.assert_array_equal(turned_block(np.arange(9), way), over.ravel())
+
+
+def test_training_turns_patches_and_neighbours_alike() -> None:
+    module = data(features="colour", neighbourhood=3, augment=True)
+    straight = {int(i): (p, n) for b in module.memory_dataloader() for i, p, n in zip(b.index, b.patches, b.neighbours)}
+    ways = set()
+    for batch in module.train_dataloader():
+        for number, row in enumerate(batch.index.tolist()):
+            patch, block = straight[row]
+            same = [w for w in range(8) if np.array_equal(turned(patch.numpy(), w), batch.patches[number])]
+            expected = block[turned_block(np.arange(9), same[0])]
+            torch.testing.assert_close(batch.neighbours[number], expected)
+            ways.add(same[0])
+    assert len(ways) > 4
+
+
+def test_batches_of_few_slides() -> None:
+    module = data(slides_per_batch=1, batch_size=4)
+    slides = [set(batch.slide.tolist()) for batch in module.train_dataloader()]
+    assert sum(len(found) > 1 for found in slides) <= 1  # where one slide ends and the next begins
+    seen = sorted(int(i) for batch in module.train_dataloader() for i in batch.index)
+    assert set(seen) == set(module.fold.rows("train").tolist())
+    mixed = [set(batch.slide.tolist()) for batch in data(batch_size=4).train_dataloader()]
+    assert sum(len(found) > 1 for found in mixed) > 3

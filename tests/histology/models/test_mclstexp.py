@@ -33,6 +33,8 @@ def batch_of(num: int, seed: int = 0, slide: int = 0, patient: int = 0) -> SpotB
     return SpotBatch(
         torch.zeros(num, 0, 0, 3, dtype=torch.uint8),
         causes @ to_features + 0.1 * torch.randn(num, FEATURES, generator=generator),
+        torch.zeros(num, 0, FEATURES),
+        torch.zeros(num, 0, dtype=torch.bool),
         causes @ to_genes,
         torch.stack([torch.arange(num) // 8, torch.arange(num) % 8], dim=1),
         torch.full((num,), slide),

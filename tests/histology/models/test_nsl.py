@@ -18,7 +18,9 @@ def batch_of(patches: torch.Tensor, target: torch.Tensor | None = None) -> SpotB
     num = len(patches)
     zeros = torch.zeros(num, dtype=torch.int64)
     given = torch.zeros(num, 1) if target is None else target
-    return SpotBatch(patches, torch.zeros(num, 0), given, torch.zeros(num, 2, dtype=torch.int64), zeros, zeros, zeros)
+    none = (torch.zeros(num, 0, 0), torch.zeros(num, 0, dtype=torch.bool))
+    grid = torch.zeros(num, 2, dtype=torch.int64)
+    return SpotBatch(patches, torch.zeros(num, 0), *none, given, grid, zeros, zeros, zeros)
 
 
 def beer_lambert(num: int = 160, side: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
