@@ -66,7 +66,7 @@ class EpochSampler(DistributedSampler):
         super().__init__(range(num_rows), num_processes, rank, shuffle=is_shuffled, seed=seed)  # type: ignore[arg-type]
         self.num_rows, self.is_padded = num_rows, is_padded
         self.num_skipped = 0
-        self.groups, self.groups_together = groups, groups_together
+        self.groups, self.groups_together = groups, 0 if groups is None else groups_together
 
     def order(self) -> np.ndarray:
         """Rows of this process in the present epoch, int64."""
@@ -143,7 +143,7 @@ class ResumableLoader(DataLoader):
 
     def _identity(self) -> dict[str, Any]:
         sampler = self.sampler
-        names = ("num_rows", "seed", "num_replicas")
+        names = ("num_rows", "seed", "num_replicas", "groups_together")
         return {"batch_size": self.batch_size, **{name: getattr(sampler, name, None) for name in names}}
 
 

@@ -120,7 +120,7 @@ def spatial_scores(prediction: ArrayLike, target: ArrayLike, slide: ArrayLike) -
 def genes_above(
     prediction: ArrayLike, target: ArrayLike, thresholds: tuple[float, ...] = THRESHOLDS, alpha: float = 0.05
 ) -> dict[str, int]:
-    """How many genes of a slide exceed each correlation, with an adjusted p (Benjamini-Hochberg) below ``alpha``."""
+    """How many genes exceed each correlation over all rows, with an adjusted p (Benjamini-Hochberg) below ``alpha``."""
     r = column_pearson(prediction, target)
     num = len(np.asarray(target))
     with np.errstate(divide="ignore", invalid="ignore"):

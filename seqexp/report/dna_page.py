@@ -12,7 +12,7 @@ import pandas as pd
 
 from seqexp.report import figures
 from seqexp.report.page import Section, tile, write_page
-from seqexp.report.sections import record_section, training_sections
+from seqexp.report.sections import baselines_section, record_section, training_sections
 from seqexp.report.trackview import GeneView, gene_view
 
 
@@ -94,22 +94,11 @@ def _accuracy(results: RunResults) -> list[Section]:
     scatter = figures.predicted_against_measured(results.predictions, results.unit, results.metrics)
     text = "Genes of held-out chromosomes or segments. Intervals are 95 % bootstrap intervals over genes."
     sections.append(Section("expression", "Predicted against measured expression", text).add_figure(scatter))
-    bars = figures.interval_bars(results.models, "Test split", f"Pearson r, {results.unit}")
     text = (
         "Ridge regressions and the training mean were computed in this run on the same genes and splits. "
         "The mean has no correlation by definition."
     )
-    names = {
-        "name": "model",
-        "value": "test r",
-        "low": "95 % low",
-        "high": "95 % high",
-        "mse": "test MSE",
-        "val": "val r",
-    }
-    table = results.models.rename(columns=names)
-    own = tuple(n for n in results.models["name"] if "model" in n)
-    sections.append(Section("baselines", "Beside naive baselines", text).add_figure(bars).add_table(table, own))
+    sections.append(baselines_section(results.models, "Test split", f"Pearson r, {results.unit}", text))
     return sections
 
 

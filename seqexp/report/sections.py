@@ -19,6 +19,16 @@ def training_sections(log: pd.DataFrame | None) -> list[Section]:
     return [Section("training", "Training", text).add_figure(figures.learning_curves(log))]
 
 
+def baselines_section(models: pd.DataFrame, title: str, xlabel: str, text: str) -> Section:
+    """The model beside controls and naive baselines: bars with intervals, and the table."""
+    names = {"name": "model", "value": "test r", "low": "95 % low", "high": "95 % high"}
+    names |= {"mse": "test MSE", "val": "val r"}
+    own = tuple(name for name in models["name"] if "model" in name)
+    section = Section("baselines", "Beside naive baselines", text)
+    section.add_figure(figures.interval_bars(models, title, xlabel))
+    return section.add_table(models.rename(columns=names), own)
+
+
 def record_section(record: dict[str, Any], metrics: dict[str, Any]) -> Section:
     """The run record, all metrics and the full configuration."""
     rows = [(k, json.dumps(v) if isinstance(v, dict | list) else str(v)) for k, v in record.items() if k != "config"]

@@ -87,7 +87,10 @@ def accuracy(predicted: Predicted) -> dict[str, float]:
 
 
 def canonical_errors(data: SpotData, values: Array) -> dict[str, float]:
-    """Errors on the test spots in ln(1 + CP10K), whatever the transform of the data; none for raw counts."""
+    """Errors on the test spots in ln(1 + CP10K), whatever target sum and logarithm the data have; none for raw counts.
+
+    The library size stays that of the transform: over all genes, or over the panel.
+    """
     transform, rows = data.fold.transform, data.fold.rows("test")
     if transform.scope == "none":
         return {}
@@ -107,8 +110,10 @@ def canonical_errors(data: SpotData, values: Array) -> dict[str, float]:
 def retrieval(network: MclSTExp, data: SpotData) -> dict[str, float]:
     """How often the patch of a test spot finds its own expression among all spots of its slide, mean over slides."""
     image, spot, slide = [], [], []
+    device = next(network.parameters()).device
     with torch.inference_mode():
         for batch in data.test_dataloader():
+            batch = batch.to(device)
             image.append(functional.normalize(network.embed_image(batch), dim=1))
             spot.append(functional.normalize(network.embed_spots(batch), dim=1))
             slide.append(batch.slide)
@@ -116,7 +121,7 @@ def retrieval(network: MclSTExp, data: SpotData) -> dict[str, float]:
     scores = []
     for number in of_slide.unique():
         rows = of_slide == number
-        scores.append(retrieval_recall((queries[rows] @ keys[rows].T).numpy()))
+        scores.append(retrieval_recall((queries[rows] @ keys[rows].T).cpu().numpy()))
     return {f"retrieval_{name}": defined_mean([score[name] for score in scores]) for name in scores[0]}
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from seqexp.report import figures
 from seqexp.report.page import Section, tile, write_page
-from seqexp.report.sections import record_section, training_sections
+from seqexp.report.sections import baselines_section, record_section, training_sections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,18 +85,7 @@ def _accuracy(results: TissueResults) -> list[Section]:
         "Pearson r of each gene over the spots of a slide, averaged over genes, then over slides. Intervals are 95 % "
         "bootstrap intervals over genes. Baselines were fitted in this run on the same training spots."
     )
-    bars = figures.interval_bars(results.models, "Test slides", "mean Pearson r over genes")
-    names = {
-        "name": "model",
-        "value": "test r",
-        "low": "95 % low",
-        "high": "95 % high",
-        "mse": "test MSE",
-        "val": "val r",
-    }
-    own = tuple(name for name in results.models["name"] if "model" in name)
-    section = Section("baselines", "Beside naive baselines", text).add_figure(bars)
-    sections.append(section.add_table(results.models.rename(columns=names), own))
+    sections.append(baselines_section(results.models, "Test slides", "mean Pearson r over genes", text))
     if results.truth is not None:
         text = (
             "The simulation knows what each gene follows. Colour at the spot, size of the nuclei, colour of the eight "

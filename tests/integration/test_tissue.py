@@ -191,3 +191,27 @@ def test_without_anndata_the_rest_is_finished(
     finish_run(runs["nsl"])
     assert "predictions.h5ad is left out" in capsys.readouterr().err
     assert (runs["nsl"] / "report.html").is_file()
+
+
+def test_errors_in_ln_cp10k_whatever_the_logarithm(tmp_path: Path) -> None:
+    import shutil
+
+    import yaml
+
+    from seqexp.report.tissue_metrics import canonical_errors
+
+    folder = tmp_path / "data"
+    shutil.copytree(small_tissue().parent, folder, ignore=shutil.ignore_patterns("cache"))
+    errors = {}
+    for name, target_sum, log in (("ln", 10_000, "e"), ("log2", 1_000_000, "2")):
+        content = yaml.safe_load(small_tissue().read_text())
+        content["transform"] = {"scope": "all", "target_sum": target_sum, "log": log}
+        (folder / "slides.yaml").write_text(yaml.safe_dump(content))
+        module = SpotData(folder, "patient", patch_px=0, features="colour")
+        module.setup()
+        rows = module.fold.rows("test")
+        shuffled = module.values.astype(float)
+        shuffled[rows] = shuffled[rows[::-1]]
+        errors[name] = canonical_errors(module, shuffled)
+    assert errors["log2"] == pytest.approx(errors["ln"], rel=1e-4)
+    assert errors["ln"]["test_mse_cp10k"] > 0.01

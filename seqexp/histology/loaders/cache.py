@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class SpotCache:
             centres = spots.frame[["x_um", "y_um"]].to_numpy(np.float64)[members]
             path = self.folder / f"{slide}-{name}-{self._key(slides[slide], centres, settings)}.npy"
             if not path.is_file():
+                print(f"computing {name} of slide {slide}, {len(centres):,} spots", file=sys.stderr, flush=True)
                 _write(path, compute(slides[slide], centres), len(centres))
             parts.append(path)
             rows.append(members)

@@ -29,7 +29,7 @@ from seqexp.histology.loaders.inputs import (
     read_patches,
     scaled_by_slide,
 )
-from seqexp.histology.slides import Fold, SlideSet, grid_window
+from seqexp.histology.slides import Fold, SlideSet, grid_window, platform_of
 from seqexp.loading.sampling import Draw, ResumableLoader, loader_settings
 from seqexp.objectives.transforms import ColumnScale
 
@@ -38,22 +38,15 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class SpotStatistics:
-    """What a network may be calibrated with, of the training spots.
+    """What a network may check itself against before training.
 
     Attributes
     ----------
-    num_genes, num_features, num_train : int
-    feature_mean, feature_std : float32 array (F,)
-    grid_size : int
-        Rows and columns of the array run below this, on all slides.
+    num_genes, num_features : int
     """
 
     num_genes: int
     num_features: int
-    num_train: int
-    feature_mean: NDArray[np.float32]
-    feature_std: NDArray[np.float32]
-    grid_size: int
 
 
 class SpotDataset(Dataset):
@@ -206,6 +199,7 @@ class SpotData(pl.LightningDataModule):
         self.grid = frame[["row", "column"]].to_numpy(np.int64)
         self.blocks = np.zeros((len(frame), 0), np.int64)
         if self.neighbourhood:
+            _require_square(frame["platform"])
             self.blocks = grid_window(frame, self.neighbourhood)
         cache = cache_of(self.slides, self.cache_folder)
         if self.patch_px:
@@ -299,18 +293,10 @@ class SpotData(pl.LightningDataModule):
         """Genes, in the order of the columns of targets and predictions."""
         return tuple(self.fold.panel)
 
-    @cached_property
+    @property
     def statistics(self) -> SpotStatistics:
-        """Of the training spots."""
-        features = self.features[self.fold.rows("train")]
-        return SpotStatistics(
-            num_genes=len(self.fold.panel),
-            num_features=features.shape[1],
-            num_train=len(features),
-            feature_mean=features.mean(0),
-            feature_std=features.std(0),
-            grid_size=max(1, int(self.grid.max()) + 1),
-        )
+        """Numbers of genes and features."""
+        return SpotStatistics(len(self.fold.panel), self.features.shape[1])
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -342,6 +328,18 @@ class SpotData(pl.LightningDataModule):
     def _plain_loader(self, rows: NDArray[np.int64], is_padded: bool = True) -> DataLoader:
         dataset = SpotDataset(self, rows, self._targets, False)
         return DataLoader(dataset, **loader_settings(self, len(dataset), collate, is_padded=is_padded))
+
+
+def _require_square(platforms: Any) -> None:
+    """Refuse blocks of an array whose rows and columns are no square grid."""
+    for name in dict.fromkeys(platforms):
+        if platform_of(name).grid != "square":
+            raise ConfigError(
+                f"neighbourhood on {name}, whose grid is {platform_of(name).grid}",
+                where="data",
+                expected="a platform with a square grid, such as ST",
+                fix="neighbourhood: 0",
+            )
 
 
 def _numbers(names: Any) -> NDArray[np.int64]:

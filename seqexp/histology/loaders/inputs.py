@@ -58,7 +58,7 @@ def read_features(cache: SpotCache, spots: SpotTable, slides: Mapping[str, Slide
             return _MAKERS[kind](slide.read_patches_um(centres, f * PATCH_PX * slide.mpp, p))
 
         settings = {"factor": factor, "side_px": side_px, "version": _VERSION}
-        values = cache.get(kind, settings, spots, slides, compute)
+        values = cache.get(f"{kind}-{factor:g}x", settings, spots, slides, compute)
         parts.append(values[np.arange(len(spots))])
     return np.concatenate(parts, axis=1)
 

@@ -111,6 +111,12 @@ class SplitPlan:
         for slide in dict.fromkeys(frame["slide"][labels == "train"]):
             rows = np.flatnonzero((labels == "train") & (frame["slide"] == slide).to_numpy())
             names = np.unique(blocks[rows])
+            if len(names) < 2:
+                raise DataError(
+                    f"the training spots of slide {slide} lie in one block of {side_um:g} um",
+                    where="splits: val_blocks_um",
+                    expected="blocks small enough that some validate and others train",
+                )
             chosen = generator.permutation(names)[: max(1, round(self.val_share * len(names)))]
             labels[rows[np.isin(blocks[rows], chosen)]] = "val"
 

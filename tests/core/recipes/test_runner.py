@@ -193,9 +193,11 @@ def test_too_small_a_disk_is_told_before_any_work(world, monkeypatch):
 
 def test_a_finished_folder_needs_no_space(world, monkeypatch):
     run(world)
+    before = {path: path.stat().st_mtime_ns for path in world.out.rglob("*") if path.is_file()}
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("seqexp.core.recipes.runner.shutil.disk_usage", lambda _: usage(10, 9, 1))
     run(world)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 @pytest.mark.parametrize(

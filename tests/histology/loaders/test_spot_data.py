@@ -178,3 +178,14 @@ def test_batches_of_few_slides() -> None:
     assert set(seen) == set(module.fold.rows("train").tolist())
     mixed = [set(batch.slide.tolist()) for batch in data(batch_size=4).train_dataloader()]
     assert sum(len(found) > 1 for found in mixed) > 3
+
+
+def test_blocks_of_a_hexagonal_array_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from seqexp.histology.loaders import data as module
+    from seqexp.histology.slides import platform_of
+
+    monkeypatch.setattr(module, "platform_of", lambda name: replace(platform_of(name), grid="hex"))
+    with pytest.raises(ConfigError, match="whose grid is hex"):
+        data(neighbourhood=3)
