@@ -1,6 +1,6 @@
 """Seq2Exp: find the positions that matter, read expression from them alone.
 
-    bases (B, L, 4) -> stem -> tokens -> encoder -> hidden -> selector <- signals (B, N, T)
+    bases (B, L, 4) -> stem -> tokens -> encoder -> hidden -> selector <- signals (B, N, T + K), distance to the TSS
                                  |                               | mask
                                  +--> mask * token + (1 - mask) * null -> predictor (gated) -> head -> expression
 
@@ -49,8 +49,9 @@ class Seq2Exp(nn.Module):
     head : nn.Module
         ``(hidden, mask, distance_bp, covariates)`` to predictions (B, G).
     signal_stem : nn.Module, optional
-        Signals (B, N, T) to tokens (B, N, D) that the predictor sees beside the bases. Without it, signals act
-        through the mask only, which leaves what a position contributes to its sequence.
+        Tracks (B, N, T) to tokens (B, N, D) that the predictor sees beside the bases. Without it, signals act
+        through the mask only, which leaves what a position contributes to its sequence. Contacts act through the mask
+        in any case.
     reads_hidden : bool
         Give the predictor the encoder's hidden states in place of the bare tokens: fewer windows are needed to learn
         it, but a kept position may then tell of its neighbourhood.
@@ -100,8 +101,9 @@ class Seq2Exp(nn.Module):
         Returns
         -------
         ModelOutput
-            With the selection, and the penalties ``kl`` (nats per free bin), ``signal`` (nats per bin and track) and
-            ``kept`` (share of free bins kept).
+            With the selection, and the penalties ``kl`` (nats per free bin), ``signal`` (nats per bin and track),
+            ``contiguity`` (mean step of the posterior mean between free neighbours), ``kept`` (share of free bins
+            kept) and ``kept_bp`` (the same in bases per window, for the log).
         """
         tokens = self.stem(batch.one_hot())
         signals, distance_bp = self.binned(batch), token_distance_bp(batch, self.bin_bp)
@@ -111,7 +113,12 @@ class Seq2Exp(nn.Module):
         prediction = self.read(hidden if self.reads_hidden else tokens, signals, used, distance_bp, batch.covariates)
         free = (~selection.forced).float()
         num_free = free.sum().clamp_min(1)
-        penalties = {"kl": selection.kl.sum() / num_free, "kept": (selection.mask * free).sum() / num_free}
+        penalties = {
+            "kl": selection.kl.sum() / num_free,
+            "kept": (selection.mask * free).sum() / num_free,
+            "kept_bp": selection.kept_bins() * self.bin_bp,
+            "contiguity": selection.contiguity(),
+        }
         if self.selector.learns_signals:
             penalties["signal"] = self.selector.agreement(hidden, signals)
         return ModelOutput(prediction, penalties, selection)
@@ -119,7 +126,7 @@ class Seq2Exp(nn.Module):
     def read(self, tokens: Tensor, signals: Tensor, mask: Tensor, distance_bp: Tensor, covariates: Tensor) -> Tensor:
         """Predictions (B, G) from tokens (B, N, D) of which only the share ``mask`` (B, N) may be known."""
         if self.signal_stem is not None:
-            tokens = tokens + self.signal_stem(signals)
+            tokens = tokens + self.signal_stem(signals[..., : self.selector.num_tracks])
         share = mask.unsqueeze(-1).to(tokens.dtype)
         shown = share * tokens + (1 - share) * self.null_token
         read = self.predictor(shown, gate=mask)
@@ -133,19 +140,20 @@ class Seq2Exp(nn.Module):
         return self.selector(hidden, self.binned(batch), distance_bp, blacklist)
 
     def calibrate(self, statistics: DataStatistics) -> None:
-        """Take the target's scale, fit the signal map, start motif filters from what stands out in open training bins.
+        """Take the target's scale, fit the signal maps, start motif filters from what stands out in open training bins.
 
         Raises
         ------
         ConfigError
             The data have another number of tracks than the selector.
         """
-        found = len(statistics.track_names)
-        if found != self.selector.num_tracks:
+        found, num_tracks = len(statistics.track_names), self.selector.num_tracks
+        if found != self.selector.num_channels:
+            names = ", ".join(statistics.track_names) or "none"
             raise ConfigError(
-                f"the data have {found} tracks, the selector is built for {self.selector.num_tracks}",
-                where="model: selector: num_tracks",
-                expected=f"num_tracks = {found} ({', '.join(statistics.track_names) or 'none'})",
+                f"the data have {found} tracks, the selector is built for {self.selector.num_channels}",
+                where="model: selector: num_tracks, num_contacts",
+                expected=f"num_tracks = {found} ({names}), less the contact channels, which num_contacts counts",
             )
         self.target_mean.fill_(statistics.target_mean)
         self.target_std.fill_(max(statistics.target_std, 1e-6))
@@ -153,14 +161,14 @@ class Seq2Exp(nn.Module):
         levels = torch.as_tensor(statistics.levels)
         self.selector.calibrate(quantiles, levels)
         if isinstance(self.signal_stem, SignalStem):
-            self.signal_stem.calibrate(quantiles[:, int(torch.searchsorted(levels, torch.tensor(0.98)))])
+            self.signal_stem.calibrate(quantiles[:num_tracks, int(torch.searchsorted(levels, torch.tensor(0.98)))])
         sample = statistics.sample
-        if sample is not None and found and isinstance(self.stem, MotifStem):
+        if sample is not None and num_tracks and isinstance(self.stem, MotifStem):
             with torch.no_grad():
-                evidence = self.selector.signals(self.binned(sample))
+                evidence = self.selector.signals(self.binned(sample)[..., :num_tracks])
             is_open = np.asarray((evidence > 0).repeat_interleave(self.bin_bp, dim=1))
-            self.stem.seed(sample.codes.numpy(), [is_open[..., track] for track in range(found)])
+            self.stem.seed(sample.codes.numpy(), [is_open[..., track] for track in range(num_tracks)])
 
     def binned(self, batch: SequenceBatch) -> Tensor:
-        """Signals (B, N, T) of the selector's tracks at the bins of the stem, see :func:`token_signals`."""
-        return token_signals(batch, self.bin_bp)[..., : self.selector.num_tracks]
+        """Signals (B, N, T + K) of the selector's tracks and contacts per bin of the stem, by :func:`token_signals`."""
+        return token_signals(batch, self.bin_bp)[..., : self.selector.num_channels]

@@ -1,4 +1,4 @@
-"""Which positions matter: Beta evidence, its algebra, sampling, forced positions. Tensors only."""
+"""Which positions matter: Beta evidence, its algebra, relaxations, forced positions. Tensors only."""
 
 from seqexp.dna.selectors.beta import BetaFactor
 from seqexp.dna.selectors.selection import Selection

@@ -136,10 +136,11 @@ def kl_divergence(posterior: BetaFactor, prior: BetaFactor) -> Tensor:
     ``ln B(a0, b0) - ln B(a, b) + (a - a0) psi(a) + (b - b0) psi(b) + (a0 - a + b0 - b) psi(a + b)``
     """
     a, b, a0, b0 = posterior.alpha, posterior.beta, prior.alpha, prior.beta
-    log_ratio = _log_beta(a0, b0) - _log_beta(a, b)
+    log_ratio = log_beta(a0, b0) - log_beta(a, b)
     linear = (a - a0) * torch.digamma(a) + (b - b0) * torch.digamma(b)
     return log_ratio + linear + (a0 - a + b0 - b) * torch.digamma(a + b)
 
 
-def _log_beta(alpha: Tensor, beta: Tensor) -> Tensor:
+def log_beta(alpha: Tensor, beta: Tensor) -> Tensor:
+    """Logarithm of the Beta function, elementwise."""
     return torch.lgamma(alpha) + torch.lgamma(beta) - torch.lgamma(alpha + beta)

@@ -36,7 +36,7 @@ class SignalEvidence(nn.Module):
         self.register_buffer("unit", torch.ones(num_tracks))
         self.register_buffer("threshold", torch.ones(num_tracks))
         self.register_buffer("slope", torch.ones(num_tracks))
-        self.raw_weight = nn.Parameter(torch.full((num_tracks,), _inverse_softplus(weight)))
+        self.raw_weight = nn.Parameter(torch.full((num_tracks,), inverse_softplus(weight)))
         self.threshold_shift = nn.Parameter(torch.zeros(num_tracks), requires_grad=learn_threshold)
 
     @property
@@ -89,5 +89,6 @@ def _at(values: Tensor, levels: Tensor, level: float) -> Tensor:
     return values[right - 1] + part * (values[right] - values[right - 1])
 
 
-def _inverse_softplus(value: float) -> float:
+def inverse_softplus(value: float) -> float:
+    """The number whose softplus is ``value``: where the raw form of a positive weight starts."""
     return float(torch.log(torch.expm1(torch.tensor(value))))

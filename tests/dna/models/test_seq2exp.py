@@ -101,6 +101,49 @@ def test_error_of_the_prediction_reaches_both_kinds_of_evidence() -> None:
         assert parameter.grad.abs().max() > 1e-8, name
 
 
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_error_of_the_prediction_alone_reaches_the_evidence_through_a_hard_mask(encoder: str, head: str) -> None:
+    """The released hard command has no such gradient: `test_quirk_hard_mask_learns_nothing_from_the_prediction`."""
+    net, batch = network(ENCODERS[encoder](), HEADS[head]()), make_batch()
+    net.selector = BetaSelector(WIDTH, 2, is_hard=True)
+    output = net.train()(batch)
+    mask = output.selection.mask
+    assert set(mask.unique().tolist()) == {0.0, 1.0}
+    mask.retain_grad()
+    (output.prediction - batch.target).square().mean().backward()
+    for is_kept in (True, False):  # nothing is gathered: dropped bins learn what keeping them would have done
+        assert (mask.grad[mask.eq(1) == is_kept] != 0).float().mean() > 0.9
+    for parameter in (
+        net.selector.evidence.weight,
+        net.selector.signals.raw_weight,
+        net.encoder.blocks[0].spread.weight,
+    ):
+        assert parameter.grad.abs().max() > 1e-8
+        assert parameter.grad.isfinite().all()
+
+
+def test_contacts_act_through_the_mask_and_are_calibrated() -> None:
+    net, batch = network(), make_batch(3)
+    net.selector = BetaSelector(WIDTH, 2, num_contacts=1, distance_weight=0.3)
+    net.calibrate(statistics(3))
+    assert net.selector.place.contacts.threshold.item() != 1.0
+    assert net.binned(batch).shape == (ROWS, BINS, 3)
+    with pytest.raises(ConfigError, match="built for 3"):
+        net.calibrate(statistics(2))
+    chosen = net.eval()(batch)
+    signals = batch.signals.clone()
+    signals[..., 2] = 9 - signals[..., 2]
+    other = net(replace(batch, signals=signals))
+    assert torch.equal(other.selection.sequence_logit, chosen.selection.sequence_logit)
+    assert torch.equal(other.selection.signal_logit, chosen.selection.signal_logit)
+    assert not torch.equal(other.selection.place_logit, chosen.selection.place_logit)
+    assert (other.prediction - chosen.prediction).abs().max() > 1e-4
+    mask = torch.full((ROWS, BINS), 0.7)
+    torch.testing.assert_close(net(replace(batch, signals=signals), mask).prediction, net(batch, mask).prediction)
+    assert torch.equal(net.select(batch).mask, chosen.selection.mask)
+
+
 def test_each_view_sees_its_own_input_only() -> None:
     net, batch = network(), make_batch()
     other_signals = replace(batch, signals=9 - batch.signals)
@@ -139,6 +182,22 @@ def test_penalties_are_those_of_the_free_bins() -> None:
     assert free.sum() == ROWS * (BINS - 8)
     assert output.penalties["kept"].item() == pytest.approx(output.selection.mask[free].mean().item(), rel=1e-5)
     assert output.penalties["kl"].item() == pytest.approx(output.selection.kl[free].mean().item(), rel=1e-5)
+    kept_bp = BIN_BP * output.selection.mask[free].sum().item() / ROWS
+    assert output.penalties["kept_bp"].item() == pytest.approx(kept_bp, rel=1e-5)
+    steps = output.selection.mean.diff(dim=1).abs()[free[:, 1:] & free[:, :-1]]
+    assert output.penalties["contiguity"].item() == pytest.approx(steps.mean().item(), rel=1e-5)
+
+
+def test_contiguity_can_be_a_penalty() -> None:
+    net, batch = network().train(), make_batch()
+    ExpressionTask(net, penalties={"signal": 1.0, "contiguity": 0.1})
+    optimizer = torch.optim.Adam(net.selector.parameters(), lr=0.02)
+    before = net(batch).penalties["contiguity"].item()
+    for _ in range(50):
+        optimizer.zero_grad()
+        net(batch).penalties["contiguity"].backward()
+        optimizer.step()
+    assert net(batch).penalties["contiguity"].item() < 0.5 * before
 
 
 def test_finer_signals_are_averaged_into_the_bins_of_the_stem() -> None:
@@ -182,7 +241,7 @@ def test_works_without_tracks() -> None:
     net, batch = network(num_tracks=0), make_batch(0)
     output = net(batch)
     assert output.prediction.shape == (ROWS, 1)
-    assert set(output.penalties) == {"kl", "kept"}
+    assert set(output.penalties) == {"kl", "kept", "kept_bp", "contiguity"}
     assert output.selection.signal_logit.eq(0).all()
 
 

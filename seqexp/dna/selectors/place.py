@@ -1,0 +1,63 @@
+"""Evidence from where a bin lies: how often it touches the TSS (contacts), and how far away it is (distance)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.selectors.signal import SignalEvidence, inverse_softplus
+
+DISTANCE_SCALE_BP = 1000.0
+
+
+class PlaceEvidence(nn.Module):
+    """Log-odds of an element from contacts and distance.
+
+    Contacts go through the map of the signals, calibrated on training quantiles, with weights of their own. Distance
+    d counts ``-weight * log(1 + |d| / 1 kb)``, less its mean over the window: so it moves the mask towards the TSS
+    and leaves how much is kept to the rest of the evidence. It has one parameter for windows of all lengths.
+
+    Parameters
+    ----------
+    num_contacts : int
+        Contact channels K, values log10(1 + contact with the TSS).
+    contact_weight : float
+        Initial weight of every contact channel, positive.
+    distance_weight : float, optional
+        Initial weight of the distance, positive; None leaves distance out.
+
+    Raises
+    ------
+    ConfigError
+        A setting out of its range.
+    """
+
+    def __init__(self, num_contacts: int, contact_weight: float, distance_weight: float | None) -> None:
+        super().__init__()
+        if num_contacts < 0 or contact_weight <= 0 or (distance_weight is not None and distance_weight <= 0):
+            raise ConfigError(
+                f"num_contacts {num_contacts}, contact_weight {contact_weight}, distance_weight {distance_weight}",
+                where="selector",
+                expected="0 or more channels and positive weights; distance_weight: null leaves distance out",
+            )
+        self.num_contacts = num_contacts
+        self.contacts = SignalEvidence(num_contacts, contact_weight) if num_contacts else None
+        start = None if distance_weight is None else torch.tensor(inverse_softplus(distance_weight))
+        self.raw_distance_weight = None if start is None else nn.Parameter(start)
+
+    def calibrate(self, quantiles: Tensor, levels: Tensor) -> None:
+        """Calibrate the map of contacts on quantiles (K, Q), see :meth:`SignalEvidence.calibrate`."""
+        if self.contacts is not None:
+            self.contacts.calibrate(quantiles, levels)
+
+    def forward(self, contacts: Tensor, distance_bp: Tensor) -> Tensor:
+        """Log-odds (B, N) from contacts (B, N, K) and distances (B, N) from the TSS; unknown contacts say nothing."""
+        logit = torch.zeros_like(distance_bp, dtype=torch.float32)
+        if self.contacts is not None:
+            logit = logit + self.contacts.logit(contacts)
+        if self.raw_distance_weight is not None:
+            reach = torch.log1p(distance_bp.float().abs() / DISTANCE_SCALE_BP)
+            logit = logit - functional.softplus(self.raw_distance_weight) * (reach - reach.mean(dim=1, keepdim=True))
+        return logit

@@ -1,0 +1,123 @@
+"""The selector with other relaxations and with a hard mask: values, gradients, budget."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.selectors.relaxation import RELAXATIONS, straight_through
+from seqexp.dna.selectors.selection import Selection
+from seqexp.dna.selectors.selector import BetaSelector
+
+WIDTH, BINS = 6, 40
+LEVELS = torch.linspace(0, 1, 201)
+
+
+def window(seed: int, rows: int = 3) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The toy of ``test_selector.py``: hidden states and signals that have nothing to do with each other."""
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(rows, BINS, WIDTH, generator=generator)
+    signals = 9 * torch.rand(rows, BINS, 2, generator=generator) ** 4
+    distance_bp = (torch.arange(BINS).float() * 50 - 1000).expand(rows, -1)
+    return hidden, signals, distance_bp, torch.zeros(rows, BINS, dtype=torch.bool)
+
+
+def selector(**settings: float | str | bool) -> BetaSelector:
+    torch.manual_seed(0)
+    made = BetaSelector(WIDTH, 2, **settings)
+    tails = [0.2 * LEVELS + 80 * (track + 1) * LEVELS.clamp_min(0.9).sub(0.9) for track in range(2)]
+    made.calibrate(torch.stack(tails), LEVELS)
+    return made
+
+
+def test_posterior_does_not_depend_on_the_relaxation() -> None:
+    beta, *others = (selector(relaxation=name).eval()(*window(0)) for name in RELAXATIONS)
+    for other in others:
+        assert torch.equal(other.alpha, beta.alpha)
+        assert torch.equal(other.beta, beta.beta)
+    torch.testing.assert_close(others[0].mask, beta.mask, atol=1e-5, rtol=1e-4)  # Kumaraswamy of the same mean
+    torch.testing.assert_close(others[1].mask, (1.2 * beta.mean - 0.1).clamp(0, 1), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("is_hard", [False, True])
+@pytest.mark.parametrize("relaxation", RELAXATIONS)
+def test_masks_are_drawn_in_training_and_carry_gradient_to_all_evidence(relaxation: str, is_hard: bool) -> None:
+    model = selector(relaxation=relaxation, is_hard=is_hard).train()
+    first, second = model(*window(0)), model(*window(0))
+    assert not torch.equal(first.mask, second.mask)
+    first.mask.mul(torch.randn(first.mask.shape)).sum().backward()
+    for parameter in (model.evidence.weight, model.signals.raw_weight, model.offset):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 1e-6
+        assert parameter.grad.isfinite().all()
+    model.eval()
+    assert torch.equal(model(*window(0)).mask, model(*window(0)).mask)
+
+
+def test_hard_concrete_has_exact_zeros_and_ones_and_more_of_them_when_cold() -> None:
+    shares = []
+    for temperature in (0.3, 0.9):
+        torch.manual_seed(1)
+        mask = selector(relaxation="hard_concrete", temperature=temperature).train()(*window(0, rows=50)).mask
+        shares.append(float(((mask == 0) | (mask == 1)).float().mean()))
+        assert (mask == 0).any()
+        assert (mask == 1).any()
+    assert shares[0] > shares[1]
+
+
+@pytest.mark.parametrize("relaxation", RELAXATIONS)
+def test_hard_mask_rounds_draws_in_training_and_means_otherwise(relaxation: str) -> None:
+    hard, soft = selector(relaxation=relaxation, is_hard=True), selector(relaxation=relaxation)
+    for mode in (True, False):
+        hard.train(mode), soft.train(mode)
+        torch.manual_seed(3)
+        rounded = hard(*window(0)).mask
+        torch.manual_seed(3)
+        drawn = soft(*window(0)).mask
+        assert set(rounded.unique().tolist()) == {0.0, 1.0}  # exactly
+        assert torch.equal(rounded, (drawn >= 0.5).float())
+    chosen = hard.eval()(*window(0))
+    assert torch.equal(chosen.mask, (chosen.mean >= 0.5).float())
+
+
+def test_gradient_of_a_hard_mask_is_that_of_the_soft_draw_for_kept_and_dropped() -> None:
+    soft = torch.tensor([0.1, 0.49, 0.5, 0.9], requires_grad=True)
+    hard = straight_through(soft)
+    assert hard.tolist() == [0.0, 0.0, 1.0, 1.0]
+    weights = torch.tensor([1.0, -2.0, 3.0, -4.0])
+    (hard * weights).sum().backward()
+    assert torch.equal(soft.grad, weights)
+
+
+@pytest.mark.parametrize("budget", [0.03, 0.2])
+@pytest.mark.parametrize("is_hard", [False, True])
+@pytest.mark.parametrize("relaxation", RELAXATIONS)
+def test_budget_is_kept_on_windows_never_seen(relaxation: str, is_hard: bool, budget: float) -> None:
+    model = selector(relaxation=relaxation, is_hard=is_hard, budget=budget, promoter_bp=200).train()
+    with torch.no_grad():
+        for seed in range(400):  # whole bins are kept or not, so a hard mask needs more of them to measure a share
+            model(*window(seed, rows=40 if is_hard else 3))
+        found: list[Selection] = [model.eval()(*window(1000 + seed, rows=400)) for seed in range(4)]
+    kept = torch.cat([s.mask[~s.forced] for s in found]).mean().item()
+    assert kept == pytest.approx(budget, rel=0.05)
+
+
+def test_a_small_budget_is_reached_again_after_everything_was_open() -> None:
+    model = selector(is_hard=True, budget=0.02).train()
+    with torch.no_grad():
+        model.offset.fill_(6.0)
+        for seed in range(300):
+            model(*window(seed, rows=40))
+        kept = model.eval()(*window(1000, rows=400)).mask.mean().item()
+    assert kept == pytest.approx(0.02, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"relaxation": "gumbel"}, "'gumbel'"), ({"temperature": 0.0}, "temperature 0.0"), ({"temperature": 1.0}, "1.0")],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, float | str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        selector(**settings)
