@@ -13,8 +13,10 @@ import pandas as pd
 from seqexp.core.check import Asker, CheckReport
 from seqexp.core.errors import DataError
 from seqexp.core.tables import require_column
+from seqexp.dna.genome.check_contacts import check_contacts
 from seqexp.dna.genome.dataset import DatasetSpec, compare_sizes
 from seqexp.dna.genome.genes import GeneTable
+from seqexp.dna.genome.motifs import read_meme
 from seqexp.dna.genome.names import NameMap, match_names
 from seqexp.dna.genome.reference import UNKNOWN, Reference
 from seqexp.dna.genome.regions import covered_bp, read_intervals
@@ -59,10 +61,17 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
         _check_intervals(ask, spec, spec.blacklist, "blacklist", sizes)
     for name, path in spec.peaks.items():
         _check_intervals(ask, spec, path, f"peaks {name}", sizes)
+    for name, path in spec.features.items():
+        _check_intervals(ask, spec, path, f"feature {name}", sizes)
+    if spec.motifs is not None:
+        motifs = spec.motifs
+        ask(motifs.name, "motifs", lambda: f"{len(read_meme(motifs))} motifs")
     if spec.truth is not None:
         _check_intervals(ask, spec, spec.truth, "truth", sizes)
         if genes is not None:
             ask(spec.truth.name, "planted elements", lambda: _truth(spec, genes))
+    if spec.contacts is not None and sizes is not None:
+        check_contacts(ask, spec.contacts, sizes, genes)
     return CheckReport(tuple(ask.rows))
 
 

@@ -22,6 +22,8 @@ from seqexp.core.yaml_fields import (
     section,
     text,
 )
+from seqexp.dna.genome.contact_files import ContactSpec, parse_contacts
+from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.gene_files import GeneColumns
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.names import match_names
@@ -33,7 +35,7 @@ from seqexp.dna.genome.tracks import Missing, TrackSet
 _REQUIRED = ("name", "fasta", "genes", "expression", "splits")
 _KEYS = (
     *("name", "description", "organism", "assembly", "fasta", "tracks", "missing", "genes", "expression"),
-    *("transform", "splits", "blacklist", "covariates", "peaks", "truth"),
+    *("transform", "splits", "blacklist", "covariates", "peaks", "truth", "features", "motifs", "contacts"),
 )
 _GENE_KEYS = ("path", "gene_id", "gene_name", "chrom", "tss", "start", "end", "strand", "base", "keep")
 _EXPRESSION_KEYS = ("column", "unit", "path", "gene_id", "signed")
@@ -80,6 +82,12 @@ class DatasetSpec:
         Peak set name to narrowPeak or BED path.
     truth : Path or None
         Planted elements of a simulated genome.
+    features : mapping
+        Name of a known feature, such as TATA boxes, to BED path.
+    motifs : Path or None
+        Motifs of transcription factors, in the text format of MEME.
+    contacts : ContactSpec or None
+        Hi-C contacts.
     """
 
     path: Path
@@ -102,6 +110,9 @@ class DatasetSpec:
     covariates: tuple[str, ...] = ()
     peaks: Mapping[str, Path] = field(default_factory=dict)
     truth: Path | None = None
+    features: Mapping[str, Path] = field(default_factory=dict)
+    motifs: Path | None = None
+    contacts: ContactSpec | None = None
 
     @property
     def folder(self) -> Path:
@@ -110,13 +121,19 @@ class DatasetSpec:
 
     def files(self) -> list[Path]:
         """Every data file, in a fixed order."""
+        return self._learned_from() + [path for path in [*self.features.values(), self.motifs] if path is not None]
+
+    def _learned_from(self) -> list[Path]:
+        """Files that shape a run; features and motifs only judge it, and a run stays the same run when they come."""
         single = [self.fasta, *self.tracks.values(), self.genes, self.expression_path, self.blacklist]
-        return [path for path in [*single, *self.peaks.values(), self.truth] if path is not None]
+        contacts = [] if self.contacts is None else self.contacts.paths.values()
+        return [path for path in [*single, *self.peaks.values(), self.truth, *contacts] if path is not None]
 
     def fingerprint(self) -> str:
-        """Identity of contents and settings: 16 hexadecimal digits; reads every file once."""
+        """Identity of what a run learns from, contents and settings: 16 hexadecimal digits; reads every file once."""
         settings = (self.columns, self.expression, self.missing, self.transform, self.covariates, self.splits)
-        return fingerprint(self.files(), *settings, list(self.tracks), self.is_signed)
+        contacts = () if self.contacts is None else (self.contacts.settings(),)
+        return fingerprint(self._learned_from(), *settings, list(self.tracks), self.is_signed, *contacts)
 
     def open_reference(self) -> Reference:
         """The genome sequence."""
@@ -162,6 +179,25 @@ class DatasetSpec:
     def read_truth(self) -> pd.DataFrame | None:
         """The planted elements (chrom, start, end, gene_id, effect, strand, …); None if there are none."""
         return None if self.truth is None else read_intervals(self.truth)
+
+    def open_contacts(
+        self, chrom_sizes: Mapping[str, int], chroms: Iterable[str] | None = None, reach_bp: int | None = None
+    ) -> ContactMap:
+        """The Hi-C contacts; parameters as of :meth:`ContactMap.read`.
+
+        Raises
+        ------
+        ConfigError
+            The dataset has none.
+        """
+        if self.contacts is None:
+            raise ConfigError(
+                "the dataset has no contacts",
+                where=self.path,
+                expected="contacts: {paths: {chr1: file.gz}, bin_bp: 5000}",
+                fix="add the key to the file, or set contacts: false in the data settings",
+            )
+        return ContactMap.read(self.contacts, chrom_sizes, chroms, reach_bp)
 
 
 def open_files(spec: DatasetSpec, tracks: Sequence[str] | None = None) -> tuple[Reference, TrackSet, GeneTable]:
@@ -263,6 +299,9 @@ def load_dataset(path: str | Path) -> DatasetSpec:
         covariates=name_list(content.get("covariates"), path, "covariates"),
         peaks=file_paths(content, "peaks", path),
         truth=optional_path(content, "truth", path),
+        features=file_paths(content, "features", path),
+        motifs=optional_path(content, "motifs", path),
+        contacts=parse_contacts(content, path),
     )
     if spec.missing not in ("zero", "nan", "error"):
         raise ConfigError(f"missing: {spec.missing!r}", where=path, expected="one of zero, nan, error")

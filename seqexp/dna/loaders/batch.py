@@ -25,8 +25,8 @@ class SequenceBatch:
     codes : uint8 Tensor (B, L)
         Bases: A 0, C 1, G 2, T 3, anything else and bases outside the chromosome 4.
     signals : float16 or float32 Tensor (B, N, T)
-        Mean signal of each bin of ``L / N`` bp; T may be 0. In memory (B, T, N), as convolutions want it, so use
-        ``reshape`` rather than ``view``.
+        Mean signal of each bin of ``L / N`` bp; T may be 0, and Hi-C contacts, if any, come last. In memory (B, T, N),
+        as convolutions want it, so use ``reshape`` rather than ``view``.
     target : float32 Tensor (B, 1)
         Transformed expression.
     covariates : float32 Tensor (B, F)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.seeds import sample_seed
+from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.dataset import DatasetSpec, load_dataset, open_files
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.interval import Interval
@@ -25,7 +27,7 @@ from seqexp.dna.loaders.sources import FileSource, WindowSource
 from seqexp.dna.loaders.statistics import DataStatistics, collect_statistics
 from seqexp.dna.loaders.store import StoreSource
 from seqexp.dna.loaders.store_writer import prepare_store
-from seqexp.dna.loaders.windows import WindowDataset
+from seqexp.dna.loaders.windows import CONTACT, WindowDataset
 from seqexp.loading.sampling import ResumableLoader, loader_settings
 from seqexp.objectives.transforms import TargetTransform, make_transform
 
@@ -55,10 +57,14 @@ class SequenceData(pl.LightningDataModule):
         ``files`` reads FASTA and bigWig; ``store`` reads a memory-mapped copy, written where it is missing or old.
     max_genes : int, optional
         At most this many genes per split, chosen by seed, for quick trials; the others become ``none``.
+    max_train_genes : int, optional
+        The same for the training split alone, to see what more genes would bring.
     seed : int
         Order, augmentation and choices follow from it.
     store_folder : Path, optional
         Where the store lies; ``store`` beside the ``dataset.yaml`` by default.
+    contacts : bool
+        Add a last signal named ``contact``: log10(1 + Hi-C contact) of every base with the TSS of the gene.
 
     Attributes
     ----------
@@ -77,7 +83,7 @@ class SequenceData(pl.LightningDataModule):
     Raises
     ------
     ConfigError
-        Settings that cannot be, at construction; a track the dataset does not have, at setup.
+        Settings that cannot be, at construction; tracks or contacts the dataset does not have, at setup.
     DataError
         Files that cannot be used together, splits that overlap or are empty, at setup.
     """
@@ -98,6 +104,8 @@ class SequenceData(pl.LightningDataModule):
         max_genes: int | None = None,
         seed: int = 0,
         store_folder: Path | None = None,
+        contacts: bool = False,
+        max_train_genes: int | None = None,
     ) -> None:
         super().__init__()
         self.path = Path(dataset)
@@ -106,6 +114,7 @@ class SequenceData(pl.LightningDataModule):
         self.tracks = None if tracks is None else list(tracks)
         self.augmentation = Augmentation(reverse_complement, max_shift_bp, shift_multiple_bp, seed)
         self.source, self.max_genes, self.seed, self.store_folder = source, max_genes, seed, store_folder
+        self.contacts, self.max_train_genes = contacts, max_train_genes
         self._check_settings()
         self._is_ready = False
         self._saved_transform: TargetTransform | None = None
@@ -136,6 +145,7 @@ class SequenceData(pl.LightningDataModule):
         reference, tracks, self.genes = open_files(self.spec, self.tracks)
         self._blacklist: IntervalIndex | None = self.spec.read_blacklist(reference.chrom_sizes)
         self._split()
+        self._contacts = self._open_contacts(reference.chrom_sizes) if self.contacts else None
         expression = self.genes.frame[self.spec.expression].to_numpy(np.float64)
         self._expression = expression
         blank = make_transform(self.spec.transform, raw_unit=self.spec.expression_unit)
@@ -204,6 +214,7 @@ class SequenceData(pl.LightningDataModule):
             self._covariates[rows],
             self.augmentation if is_augmented else None,
             self._blacklist,
+            self._contacts,
         )
 
     def interval(self, index: int) -> Interval:
@@ -246,8 +257,9 @@ class SequenceData(pl.LightningDataModule):
         for name, lowest in (("upstream_bp", 0), ("downstream_bp", 1), ("signal_bin_bp", 1), ("batch_size", 1)):
             _require_at_least(name, getattr(self, name), lowest)
         _require_at_least("num_workers", self.num_workers, 0)
-        if self.max_genes is not None:
-            _require_at_least("max_genes", self.max_genes, 1)
+        for name in ("max_genes", "max_train_genes"):
+            if getattr(self, name) is not None:
+                _require_at_least(name, getattr(self, name), 1)
         if self.window_bp % self.signal_bin_bp:
             raise ConfigError(
                 f"signal_bin_bp {self.signal_bin_bp} does not divide the window of {self.window_bp} bp",
@@ -273,11 +285,22 @@ class SequenceData(pl.LightningDataModule):
         shift_bp = self.augmentation.max_shift_bp
         windows = self.genes.windows(self.upstream_bp + shift_bp, self.downstream_bp + shift_bp)
         self.labels = assign(self.genes, windows, self.spec.splits)
-        for number, split in enumerate(SPLITS if self.max_genes is not None else ()):
-            rows = np.flatnonzero(self.labels == split)
-            order = np.random.default_rng(sample_seed(self.seed, 0, number)).permutation(rows)
-            self.labels[order[self.max_genes :]] = "none"
+        for number, split in enumerate(SPLITS):
+            limits = [self.max_genes, self.max_train_genes if split == "train" else None]
+            most = min((limit for limit in limits if limit is not None), default=None)
+            if most is not None:
+                rows = np.flatnonzero(self.labels == split)
+                order = np.random.default_rng(sample_seed(self.seed, 0, number)).permutation(rows)
+                self.labels[order[most:]] = "none"
         self.leak_report = check_leaks(self.genes, windows, self.labels)
+
+    def _open_contacts(self, chrom_sizes: Mapping[str, int]) -> ContactMap:
+        """Contacts on the chromosomes of labelled genes, as far from a TSS as windows reach."""
+        if CONTACT in (self.spec.tracks if self.tracks is None else self.tracks):
+            raise ConfigError(f"a track is named {CONTACT}, as the contacts are", where=self.path, fix="rename it")
+        chroms = self.genes.frame["chrom"][np.isin(self.labels, SPLITS)].unique()
+        reach_bp = max(self.upstream_bp, self.downstream_bp) + self.augmentation.max_shift_bp
+        return self.spec.open_contacts(chrom_sizes, chroms, reach_bp)
 
     def _scaled_covariates(self) -> NDArray[np.float32]:
         """Covariates (G, F), standardised by mean and standard deviation of the training genes."""

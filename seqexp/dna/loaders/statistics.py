@@ -58,7 +58,7 @@ def collect_statistics(dataset: WindowDataset, seed: int = 0) -> DataStatistics:
     """
     rng = np.random.default_rng(sample_seed(seed, 0, len(dataset)))
     rows = np.sort(rng.permutation(len(dataset))[:MAX_WINDOWS])
-    names = dataset.source.track_names
+    names = dataset.track_names
     sampled, windows = [], []
     num_kept = max(1, MAX_BASES // max(1, dataset.windows[0].width)) if len(dataset) else 0
     kept = set(rng.permutation(rows)[:num_kept].tolist())

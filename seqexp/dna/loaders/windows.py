@@ -9,12 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
+from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.loaders.augment import Augmentation, move_window
 from seqexp.dna.loaders.batch import INLINE_BYTES, SequenceBatch, no_blacklist
 from seqexp.dna.loaders.sources import WindowSource
 from seqexp.loading.sampling import Draw
+
+CONTACT = "contact"
 
 
 class WindowDataset(Dataset):
@@ -36,6 +39,13 @@ class WindowDataset(Dataset):
         None reads every window as it is.
     blacklist : IntervalIndex, optional
         Stretches whose bins are marked.
+    contacts : ContactMap, optional
+        Adds the contacts of the TSS with every bin as the last signal, named :data:`CONTACT`.
+
+    Attributes
+    ----------
+    track_names : tuple of str
+        Names along the axis T of the signals.
 
     Notes
     -----
@@ -53,6 +63,7 @@ class WindowDataset(Dataset):
         covariates: NDArray[np.floating] | None = None,
         augmentation: Augmentation | None = None,
         blacklist: IntervalIndex | None = None,
+        contacts: ContactMap | None = None,
     ) -> None:
         self.source, self.windows, self.tss_bp = source, list(windows), tss_bp
         self.index = np.asarray(index, dtype=np.int64)
@@ -60,7 +71,8 @@ class WindowDataset(Dataset):
         empty = np.empty((len(self.windows), 0))
         self.covariates = np.asarray(empty if covariates is None else covariates, dtype=np.float32)
         self.augmentation = augmentation if augmentation is not None and augmentation.is_active else None
-        self.blacklist = blacklist
+        self.blacklist, self.contacts = blacklist, contacts
+        self.track_names = source.track_names if contacts is None else (*source.track_names, CONTACT)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -75,7 +87,7 @@ class WindowDataset(Dataset):
         rows = [draw.row for draw in draws]
         placed = [self.place(draw) for draw in draws]
         width, bin_bp = self.windows[rows[0]].width, self.source.bin_bp
-        num_bins, num_tracks = width // bin_bp, len(self.source.track_names)
+        num_bins, num_tracks, num_read = width // bin_bp, len(self.track_names), len(self.source.track_names)
         codes = _empty((len(rows), width), torch.uint8)
         # (B, N, T) as everywhere, but each track in one piece of memory: copied faster, and as convolutions want it.
         signals = _empty((len(rows), num_tracks, num_bins), _TORCH_TYPES[self.source.signal_dtype.name]).transpose(1, 2)
@@ -83,8 +95,10 @@ class WindowDataset(Dataset):
         if self.blacklist is not None:
             blacklist = torch.zeros(len(rows), num_bins, dtype=torch.bool)
         code_rows, signal_rows = codes.numpy(), signals.numpy()
-        for number, (interval, _, _) in enumerate(placed):
-            self.source.read_into(interval, code_rows[number], signal_rows[number])
+        for number, (interval, tss_bp, _) in enumerate(placed):
+            self.source.read_into(interval, code_rows[number], signal_rows[number, :, :num_read])
+            if self.contacts is not None:
+                signal_rows[number, :, num_read] = self.contacts.values(interval, tss_of(interval, tss_bp), bin_bp)
             if self.blacklist is not None:
                 mark_bins(self.blacklist, interval, bin_bp, blacklist[number].numpy())
         return SequenceBatch(
@@ -105,6 +119,11 @@ class WindowDataset(Dataset):
             return window, self.tss_bp, False
         shift_bp, is_reversed = self.augmentation.draw(draw.epoch, int(self.index[draw.row]))
         return (*move_window(window, self.tss_bp, shift_bp, is_reversed), is_reversed)
+
+
+def tss_of(interval: Interval, tss_bp: int) -> int:
+    """Forward-strand position of the base at an offset of a window, however the window was moved and turned."""
+    return interval.end - 1 - tss_bp if interval.is_reverse else interval.start + tss_bp
 
 
 def mark_bins(index: IntervalIndex, interval: Interval, bin_bp: int, marks: NDArray[np.bool_]) -> None:
