@@ -197,7 +197,7 @@ def compare(
         shared = int((own & reference).sum())
         null[row] = _shifted_overlap(own, reference, rng.integers(0, len(own), num_permutations))
         figures = _figures(int(own.sum()), int(reference.sum()), shared)
-        over = _enrichment(shared, null[row])
+        over = over_null(shared, null[row])
         distance = distances.get(gene_id, [])
         middle = float(np.median(distance)) if distance else np.nan
         rows.append((gene_id, *figures, middle, over[0], over[2]))
@@ -207,7 +207,7 @@ def compare(
     figures = _figures(*sums)
     pooled = [value for values in distances.values() for value in values]
     middle = float(np.median(pooled)) if pooled else np.nan
-    return Overlap(len(windows), *figures, middle, *_enrichment(figures[2], null.sum(axis=0))), table
+    return Overlap(len(windows), *figures, middle, *over_null(figures[2], null.sum(axis=0))), table
 
 
 def overlap_bounds(per_gene: pd.DataFrame, num_resamples: int = 1000, seed: int = 0) -> dict[str, Bound]:
@@ -248,7 +248,8 @@ def _shifted_overlap(
     return np.rint(np.fft.irfft(spectrum, n=len(own)))[shifts]
 
 
-def _enrichment(observed: int, null: NDArray[np.float64]) -> tuple[float, float, float]:
+def over_null(observed: int, null: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Observed over the mean of a null (B,), z, and one-sided p = (1 + null at least as high) / (1 + B)."""
     mean, spread = float(null.mean()), float(null.std())
     ratio = observed / mean if mean > 0 else float("nan")
     z = (observed - mean) / spread if spread > 0 else float("nan")

@@ -181,8 +181,8 @@ def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
     -------
     DataFrame
         chrom, start, end, score (1 in a file without any), summit_bp (offset from start; the middle where the file
-        has none), and name where the file has names; sorted best first. Peaks may overlap, as several summits of one
-        stretch do.
+        has none), name where the file has names, and q_value (-log10) of a narrowPeak; sorted best first. Peaks may
+        overlap, as several summits of one stretch do.
 
     Raises
     ------
@@ -198,6 +198,8 @@ def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
     )
     if "name" in frame:
         peaks["name"] = frame["name"].astype(str)
+    if "q_value" in frame:
+        peaks["q_value"] = frame["q_value"]
     return peaks.sort_values(["score", "chrom", "start"], ascending=[False, True, True], ignore_index=True)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
 from seqexp.core.recipes.runner import StepResult
+from seqexp.dna.genome.prepare_features import nucleosome_depleted
 from seqexp.dna.genome.prepare_tables import (
     covered_rows,
     join_annotation,
@@ -284,5 +285,6 @@ STEPS: dict[str, Callable[..., StepResult]] = {
     "cage_genes": cage_genes,
     "copy_corrected": copy_corrected,
     "restrict_bed": restrict_bed,
+    "nucleosome_depleted": nucleosome_depleted,
     "decompress": decompress,
 }

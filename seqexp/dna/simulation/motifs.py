@@ -1,4 +1,4 @@
-"""Transcription-factor motifs: random position weight matrices, sampled sites, scans of both strands."""
+"""Transcription-factor motifs: random position weight matrices and sampled sites."""
 
 from __future__ import annotations
 
@@ -53,33 +53,3 @@ def random_motif(name: str, width: int, weight: float, information: float, rng: 
     probabilities = rng.dirichlet(np.ones(4), width) * (1 - sharpness[:, None]) * 0.6 + (1 - sharpness[:, None]) * 0.1
     probabilities[np.arange(width), preferred] += sharpness
     return Motif(name, probabilities / probabilities.sum(axis=1, keepdims=True), weight)
-
-
-def scan(codes: NDArray[np.uint8], motif: Motif, background: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Log-odds score of the better strand at every start position.
-
-    Parameters
-    ----------
-    codes : uint8 (L,)
-    motif : Motif
-    background : float64 (C,)
-        Base frequencies to compare with.
-
-    Returns
-    -------
-    float32 (L,)
-        Natural-log odds; -inf where the site would run off the end. Other bases score 0.
-    """
-    table = np.zeros((motif.width, 5))
-    table[:, :4] = np.log(motif.probabilities / background)
-    flipped = table[::-1][:, COMPLEMENT]
-    count = len(codes) - motif.width + 1
-    best = np.full(len(codes), -np.inf, dtype=np.float32)
-    if count > 0:
-        scores = np.zeros((2, count), dtype=np.float32)
-        for offset in range(motif.width):
-            window = codes[offset : offset + count]
-            scores[0] += table[offset][window].astype(np.float32)
-            scores[1] += flipped[offset][window].astype(np.float32)
-        best[:count] = scores.max(axis=0)
-    return best

@@ -56,6 +56,22 @@ def test_optional_keys_may_be_left_out(tiny_dataset: Path) -> None:
     assert len(genes) == 60
 
 
+def test_features_and_motifs_are_files_but_no_part_of_what_is_learned(tiny_dataset: Path) -> None:
+    plain = load_dataset(tiny_dataset)
+    tiny_dataset.write_text(tiny_dataset.read_text() + "features: {blacklisted: blacklist.bed}\nmotifs: known.meme\n")
+    with pytest.raises(DataError, match=r"missing files: .*known\.meme"):
+        load_dataset(tiny_dataset)
+    (tiny_dataset.parent / "known.meme").write_text("MEME version 4\n")
+    spec = load_dataset(tiny_dataset)
+    assert spec.features == {"blacklisted": tiny_dataset.parent / "blacklist.bed"}
+    assert spec.motifs == tiny_dataset.parent / "known.meme"
+    assert spec.motifs in spec.files()
+    assert spec.fingerprint() == plain.fingerprint()
+    edit(tiny_dataset, "features: {blacklisted: blacklist.bed}", "features: [blacklist.bed]")
+    with pytest.raises(ConfigError, match="features"):
+        load_dataset(tiny_dataset)
+
+
 def test_open_files_and_choice_of_tracks(shared_tiny_dataset: Path) -> None:
     spec = load_dataset(shared_tiny_dataset)
     reference, tracks, genes = open_files(spec, ["H3K27ac"])

@@ -11,6 +11,7 @@ import pytest
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.genome.prepare import cage_genes, copy_corrected, decompress, gene_table, restrict_bed
+from seqexp.dna.genome.prepare_features import nucleosome_depleted
 from seqexp.dna.genome.prepare_tracks import parse_segment
 
 TABLE = """id\tname\tchr\tstart\tend\tstrand\ttype\ttpm
@@ -197,3 +198,26 @@ def test_decompress(tmp_path):
         with pytest.raises(DataError, match="cannot unpack"):
             decompress(tmp_path, name, "b.fa")
         assert not (tmp_path / "b.fa").exists()
+
+
+def test_nucleosome_depleted_regions_end_where_the_nucleosome_begins(tmp_path):
+    """The dyad is the 5' end: base 1,000 of each transcript; the nucleosome covers 927 to 1,073."""
+    (tmp_path / "dyads.bed").write_text(
+        "chr1\t1000\t2000\tplus\t0\t+\nchr1\t500\t1001\tminus\t0\t-\nchr1\t100\t900\tcut\t0\t+\nchr1\t50\t900\tgone\t0\t+\n"
+    )
+    result = nucleosome_depleted(tmp_path, "dyads.bed", "ndr.bed.gz", length_bp=150)
+    regions = pd.read_csv(tmp_path / "ndr.bed.gz", sep="\t", header=None)
+    assert regions[[0, 1, 2, 3, 5]].to_numpy().tolist() == [
+        ["chr1", 0, 27, "cut", "+"],
+        ["chr1", 777, 927, "plus", "+"],
+        ["chr1", 1074, 1224, "minus", "-"],
+    ]
+    assert result.notes == ("4 +1 dyads", "3 regions of 150 bp")
+    with pytest.raises(ConfigError, match="length_bp"):
+        nucleosome_depleted(tmp_path, "dyads.bed", "ndr.bed.gz", length_bp=0)
+    (tmp_path / "bare.bed").write_text("chr1\t1000\t2000\n")
+    with pytest.raises(DataError, match="without a strand"):
+        nucleosome_depleted(tmp_path, "bare.bed", "ndr.bed.gz")
+    (tmp_path / "edge.bed").write_text("chr1\t20\t900\tgone\t0\t+\n")
+    with pytest.raises(DataError, match="no region is left"):
+        nucleosome_depleted(tmp_path, "edge.bed", "ndr.bed.gz")
