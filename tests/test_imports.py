@@ -34,12 +34,16 @@ ALLOWED = {
     "histology.models": HALL | {"histology.loaders", "histology.encoders"},
     "training": HALL,
     "dna.elements": HALL | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.selectors"},
+    "dna.attribution": HALL | {"training", "dna.genome", "dna.loaders", "dna.models"},
+    "dna.benchmark": HALL
+    | {"training", "dna.genome", "dna.simulation", "dna.loaders", "dna.models"}
+    | {"dna.elements", "dna.attribution"},
     "report": HALL
-    | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.elements"}
+    | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.elements", "dna.benchmark"}
     | {"histology.slides", "histology.loaders", "histology.models"},
     "cli": HALL
     | {"training", "report", "dna.genome", "dna.simulation", "dna.loaders"}
-    | {"dna.encoders", "dna.models", "dna.elements"}
+    | {"dna.encoders", "dna.models", "dna.elements", "dna.benchmark"}
     | {"histology.slides", "histology.simulation", "histology.loaders", "histology.encoders"},
 }
 NO_TORCH = ("core", "dna.genome", "dna.simulation", "histology.slides", "histology.simulation")

@@ -1,4 +1,4 @@
-"""`seqexp benchmark`: elements against an experiment; models on every split of a slide set."""
+"""`seqexp benchmark`: selectors against each other and peaks, elements against experiments, models on every split."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 from typing import Any
+
+from seqexp.cli import discovery, enrichment
+from seqexp.cli.names import named_path
 
 EPILOG = """examples:
   seqexp benchmark crispri --pairs EPCrisprBenchmark_combined_data.training_K562.GRCh38.tsv.gz --out crispri.tsv
@@ -29,7 +32,8 @@ that fails is named at the end, and the others go on.
 def main(argv: list[str]) -> int:
     """Run the benchmark that is asked for."""
     arguments = _parser().parse_args(argv)
-    return {"crispri": _crispri, "folds": _folds}[arguments.kind](arguments)
+    kinds = {"crispri": _crispri, "folds": _folds, "enrichment": enrichment.run, "discovery": discovery.run}
+    return kinds[arguments.kind](arguments)
 
 
 def _folds(arguments: argparse.Namespace) -> int:
@@ -76,9 +80,9 @@ def _crispri(arguments: argparse.Namespace) -> int:
     require_writable(arguments.out.parent)
     pairs = crispri.read_pairs(arguments.pairs)
     scores = crispri.baseline_scores(pairs)
-    for name, path in map(_named, arguments.elements):
+    for name, path in map(named_path, arguments.elements):
         scores[name] = crispri.element_scores(pairs, crispri.read_elements(path, pairs))
-    for name, path in map(_named, arguments.masks):
+    for name, path in map(named_path, arguments.masks):
         scores[f"mask of {name}"] = crispri.mask_scores(pairs, load_masks(path))
     table = crispri.score_table(pairs, scores, arguments.resamples)
     with atomic_path(arguments.out) as temporary:
@@ -90,12 +94,6 @@ def _crispri(arguments: argparse.Namespace) -> int:
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"))
     print(f"wrote {arguments.out}")
     return 0
-
-
-def _named(text: str) -> tuple[str, Path]:
-    """NAME=FILE, or a file that is named after itself."""
-    name, mark, path = text.partition("=")
-    return (name, Path(path)) if mark else (Path(text).stem, Path(text))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,4 +126,6 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--dataset", type=Path, required=True, help="slides.yaml or its folder")
     folds.add_argument("--splits", nargs="+", required=True, help="names of splits")
     folds.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="run folders and folds.tsv")
+    enrichment.add_parser(kinds)
+    discovery.add_parser(kinds)
     return parser

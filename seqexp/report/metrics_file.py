@@ -1,4 +1,4 @@
-"""``metrics.json``: flat figures of a run."""
+"""``metrics.json``: figures of a run (flat) or of a benchmark (by world and ranking)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from seqexp.core.files import atomic_path
 
 def write_json(path: Path, metrics: dict[str, Any]) -> None:
     """Write the figures; JSON has no NaN, so what is not defined is null."""
-    plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(_plain(metrics), indent=2) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -24,7 +24,9 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
+from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
+from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 from seqexp.dna.selectors.beta import BetaFactor, kl_divergence, log_pool
 from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
 from seqexp.objectives.outputs import ModelOutput
@@ -187,7 +189,7 @@ class PublishedSeq2Exp(nn.Module):
         return ModelOutput(prediction, {"kl": selection.kl.mean(), "kept": selection.mask.mean()}, selection)
 
     def calibrate(self, statistics: DataStatistics) -> None:
-        """Check the number of tracks; nothing is fitted.
+        """Check the number of tracks. Nothing is fitted, but a stem of motifs, which is not published, is started.
 
         Raises
         ------
@@ -201,6 +203,8 @@ class PublishedSeq2Exp(nn.Module):
                 where="model: thresholds, track_weights",
                 expected=f"{self.num_tracks}, as many as there are thresholds",
             )
+        num_known = sum(name != CONTACT for name in statistics.track_names)
+        seed_stem(self.stem, calibrated_evidence(statistics), statistics, num_known)
 
     def select(self, batch: SequenceBatch) -> Selection:
         """The selection of a batch, without a prediction."""

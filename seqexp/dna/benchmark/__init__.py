@@ -1,0 +1,1 @@
+"""Is discovery real? Rankings of bins, trained and not, on equal terms."""

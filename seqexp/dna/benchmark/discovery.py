@@ -1,0 +1,242 @@
+"""The discovery benchmark: every ranking of bins on equal terms, in every world of a plan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.benchmark.frame import Frame, make_frame
+from seqexp.dna.benchmark.plan import Arm, DiscoveryPlan, World
+from seqexp.dna.benchmark.rankings import peak_rankings, plain_rankings
+from seqexp.dna.benchmark.reading import accuracy_curve, faithfulness, keep_best, mean_jaccard, retrain
+from seqexp.dna.benchmark.trained import arm_scores, common_flags, num_epochs, train
+from seqexp.dna.elements.calling import kept_bins
+from seqexp.dna.elements.truth import at_budget, score_truth
+from seqexp.dna.loaders.data import SequenceData
+from seqexp.dna.simulation.config import SimulationConfig
+from seqexp.dna.simulation.simulate import simulate_genome
+from seqexp.training.config import RunConfig, config_stack
+from seqexp.training.run import Run
+
+Scores = NDArray[np.float32]
+Say = Callable[[str], None]
+OPEN, ASKED = "everything open", "asked"  # folders of the reader trained on whole and on randomly masked windows
+
+
+@dataclass
+class WorldResults:
+    """What was found in one world.
+
+    Attributes
+    ----------
+    name : str
+    frame : Frame
+        Its bins.
+    budget : float
+        Share of the free bins that every ranking keeps.
+    prevalence : float
+        Share of the free bins of the test windows that are planted; NaN without truth.
+    num_genes : dict
+        Genes per split.
+    rows : DataFrame
+        One row per ranking and seed.
+    open_accuracy : tuple of float
+        Test Pearson of the reader with everything open, and its interval.
+    peaks_from : str
+        Where the peaks come from.
+    sizes : DataFrame
+        AUPRC of the first arm by number of training genes.
+    kept : dict
+        Ranking and seed to the kept bins (R, N) at the budget, of all genes.
+    """
+
+    name: str
+    frame: Frame
+    budget: float
+    prevalence: float
+    num_genes: dict[str, int]
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
+    open_accuracy: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    peaks_from: str = ""
+    sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    kept: dict[tuple[str, int], NDArray[np.bool_]] = field(default_factory=dict)
+
+
+def run_discovery(plan: DiscoveryPlan, out: Path, say: Say = print) -> list[WorldResults]:
+    """Run or continue a benchmark; trained arms that lie finished in ``out`` are read, not trained again.
+
+    Parameters
+    ----------
+    plan : DiscoveryPlan
+    out : Path
+        Folder for data, runs and scores.
+    say : callable
+        Told what is being done.
+
+    Raises
+    ------
+    ConfigError, DataError
+        See :class:`DiscoveryPlan`, :func:`seqexp.training.fit.run_fit`, :class:`SequenceData`.
+    """
+    return [_world(plan, world, out / world.name, say, is_first=world is plan.worlds[0]) for world in plan.worlds]
+
+
+def open_world(plan: DiscoveryPlan, world: World, folder: Path, say: Say) -> tuple[Path, Frame, Path | None, str]:
+    """Dataset, frame and alignments of a world, simulated where the plan says so."""
+    dataset, alignments, alignment_format = world.dataset, world.alignments, world.alignment_format
+    if dataset is None:
+        data_folder = folder / "data"
+        if not (data_folder / "dataset.yaml").is_file():
+            say(f"{world.name}: simulating a genome")
+            simulate_genome(data_folder, SimulationConfig(**dict(world.simulate or {})))
+        dataset, alignments, alignment_format = data_folder, data_folder / "ATAC.fragments.bed.gz", "BEDPE"
+    stack = [f"--config={path}" for path in config_stack([plan.reader])]
+    settings = RunConfig([*stack, f"--data.init_args.dataset={dataset}"])
+    data, network = settings.datamodule, settings.model.network
+    if not isinstance(data, SequenceData):
+        raise ConfigError(f"data of type {type(data).__name__}", where=plan.reader, expected="SequenceData")
+    data.prepare_data()
+    data.setup("fit")
+    return dataset, make_frame(data, int(network.bin_bp), plan.promoter_bp), alignments, alignment_format
+
+
+def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: bool) -> WorldResults:
+    dataset, frame, alignments, alignment_format = open_world(plan, world, folder, say)
+    test = frame.rows("test")
+    usable = frame.usable[test]
+    prevalence = float(frame.planted[test][usable].mean()) if frame.planted is not None else math.nan
+    budget = plan.budget if plan.budget is not None else prevalence
+    if not 0 < budget < 1:
+        raise ConfigError("a budget of planted elements without any", where=plan.path, fix="give a share: budget: 0.1")
+    num_genes = {split: len(frame.rows(split)) for split in ("train", "val", "test")}
+    epochs = num_epochs(plan.windows, num_genes["train"])
+    peaks, peaks_from = peak_rankings(frame, folder / "peaks", plan.q_values, alignments, alignment_format, budget)
+    scores: dict[tuple[str, int], Scores] = {(name, -1): values for name, values in peaks.items()}
+    scores |= {(name, -1): values for name, values in plain_rankings(frame).items()}
+    own: dict[tuple[str, int], float] = {}
+    for arm in plan.arms_of(world):
+        for seed in world.seeds:
+            run = _trained(folder, arm, seed, common_flags(dataset, seed, plan.minutes, epochs), say)
+            scores[arm.name, seed] = arm_scores(run, arm, frame)
+            own[arm.name, seed] = _own_share(run, frame) if arm.score == "mask" else math.nan
+    results = WorldResults(world.name, frame, budget, prevalence, num_genes, peaks_from=peaks_from)
+    results.kept = {key: keep_best(values, frame, budget) for key, values in scores.items()}
+    results.rows = _rows(scores, own, results)
+    _read(plan, results, scores, folder, common_flags(dataset, 0, plan.minutes, epochs), say)
+    if is_first and plan.sizes and frame.planted is not None:
+        results.sizes = _sizes(plan, world, dataset, folder, frame, say)
+    return results
+
+
+def _trained(folder: Path, arm: Arm, seed: int, flags: list[str], say: Say) -> Run:
+    say(f"{folder.name}: {arm.name}, seed {seed}")
+    return train(folder / "arms" / _slug(arm.name) / f"seed{seed}", arm.config, [*flags, *arm.flags])
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in name)
+
+
+def _own_share(run: Run, frame: Frame) -> float:
+    """Share of the free bins of the test windows that a selector itself keeps, by its mask."""
+    import torch
+
+    kept, free = 0.0, 0.0
+    with torch.inference_mode():
+        for batch in run.datamodule.test_dataloader():
+            selection = run.network.select(batch)  # type: ignore[operator]
+            is_free = (~selection.forced).float()
+            kept += float((selection.mask * is_free).sum())
+            free += float(is_free.sum())
+    return kept / max(free, 1.0)
+
+
+def _rows(
+    scores: Mapping[tuple[str, int], Scores], own: Mapping[tuple[str, int], float], results: WorldResults
+) -> pd.DataFrame:
+    """Scores against the truth, seed by seed, over the free bins of the test windows."""
+    frame = results.frame
+    test = frame.rows("test")
+    usable = frame.usable[test]
+    rows = []
+    for (name, seed), values in scores.items():
+        row: dict[str, Any] = {"arm": name, "seed": seed}
+        row["kept"] = float(results.kept[name, seed][test][usable].mean())
+        row["own_share"] = own.get((name, seed), math.nan)
+        if frame.planted is not None:
+            ranked, planted = values[test], frame.planted[test]
+            area = score_truth(ranked, planted, is_used=usable)
+            row |= {"auprc": area.value, "auprc_low": area.low, "auprc_high": area.high}
+            row["auroc"] = float(roc_auc_score(planted[usable], ranked[usable]))
+            pooled = _pooled(frame, ranked, test, int((planted & usable).sum()))
+            row["precision"], row["recall"] = at_budget(pooled & usable, planted & usable)
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    jaccards = {
+        name: mean_jaccard({seed: results.kept[name, seed][test] & usable for n, seed in scores if n == name})
+        for name in table["arm"].unique()
+    }
+    return table.assign(jaccard=table["arm"].map(jaccards))
+
+
+def _pooled(frame: Frame, ranked: Scores, test: NDArray[np.int64], num: int) -> NDArray[np.bool_]:
+    """The best ``num`` free bins of all test windows together, gene orientation."""
+    masks = frame.masks.select(test)
+    low = min(float(ranked.min()), 0.0)
+    chosen = masks.with_values(np.where(frame.usable[test], ranked - low, 0.0))
+    return np.asarray(masks.forward(kept_bins(chosen, budget_bp=num * masks.bin_bp)))
+
+
+def _read(
+    plan: DiscoveryPlan,
+    results: WorldResults,
+    scores: Mapping[tuple[str, int], Scores],
+    folder: Path,
+    flags: list[str],
+    say: Say,
+) -> None:
+    """What predictors make of the kept bins; the first seed of every ranking."""
+    frame, table = results.frame, results.rows
+    first = table.drop_duplicates("arm").index
+    say(f"{results.name}: reader trained on random masks")
+    asked = train(folder / "readers" / ASKED, plan.reader, [*flags, "--model.network.init_args.random_masks=0.8"])
+    for at in first:
+        key = (str(table.at[at, "arm"]), int(table.at[at, "seed"]))
+        for name, value in vars(faithfulness(asked, frame, results.kept[key])).items():
+            table.loc[at, name] = value
+        for share, value in accuracy_curve(asked, frame, scores[key], plan.curve).items():
+            table.loc[at, f"curve_{share:g}"] = value
+    if not plan.retrain_seeds:
+        return
+    say(f"{results.name}: reader with everything open")
+    bound = retrain(folder / "readers" / _slug(OPEN), plan.reader, flags, None, frame)
+    results.open_accuracy = bound[:3]
+    for at in first:
+        key = (str(table.at[at, "arm"]), int(table.at[at, "seed"]))
+        say(f"{results.name}: reader trained anew under the mask of {key[0]}")
+        bound = retrain(folder / "readers" / _slug(key[0]), plan.reader, flags, results.kept[key], frame)
+        table.loc[at, ["retrain", "retrain_low", "retrain_high"]] = bound[:3]
+
+
+def _sizes(plan: DiscoveryPlan, world: World, dataset: Path, folder: Path, frame: Frame, say: Say) -> pd.DataFrame:
+    """AUPRC of the first arm by number of training genes."""
+    arm, seed = plan.arms[0], world.seeds[0]
+    test = frame.of_split("test")
+    assert test.planted is not None
+    rows = []
+    for size in plan.sizes:
+        flags = common_flags(dataset, seed, plan.minutes, num_epochs(plan.windows, size))
+        limited = Arm(arm.name, arm.config, arm.score, (*arm.flags, f"--data.init_args.max_train_genes={size}"))
+        run = _trained(folder / "sizes" / str(size), limited, seed, flags, say)
+        area = score_truth(arm_scores(run, limited, test), test.planted, is_used=test.usable)
+        rows.append({"genes": size, "auprc": area.value, "auprc_low": area.low, "auprc_high": area.high})
+    return pd.DataFrame(rows)

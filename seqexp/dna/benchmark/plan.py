@@ -1,0 +1,196 @@
+"""What a discovery benchmark compares: one YAML file, checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seqexp.core.errors import ConfigError
+from seqexp.core.resources import shipped
+from seqexp.core.yaml import load_yaml
+from seqexp.core.yaml_fields import check_keys
+
+SCORES = ("mask", "gradient")
+_KEYS = (
+    *("name", "title", "worlds", "arms", "reader", "budget", "promoter_bp", "seeds", "minutes", "windows"),
+    *("q_values", "curve", "sizes", "retrain_seeds"),
+)
+_ARM_KEYS = ("config", "score", "worlds", "flags")
+_WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Something that is trained and then ranks bins.
+
+    Attributes
+    ----------
+    name : str
+    config : str
+        Config of ``seqexp fit``, a file or a shipped name.
+    score : {"mask", "gradient"}
+        What ranks: the posterior mean of the selector, or gradient x input.
+    flags : tuple of str
+        Laid over the config.
+    worlds : tuple of str
+        Worlds it takes part in; all where empty.
+    """
+
+    name: str
+    config: str
+    score: str = "mask"
+    flags: tuple[str, ...] = ()
+    worlds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class World:
+    """A dataset, or the settings of a genome to simulate.
+
+    Attributes
+    ----------
+    name : str
+    dataset : Path, optional
+        ``dataset.yaml`` or its folder.
+    simulate : mapping, optional
+        Settings of :class:`seqexp.dna.simulation.SimulationConfig`.
+    seeds : tuple of int
+        Training seeds here.
+    alignments : Path, optional
+        Fragments or reads for ``macs3 callpeak``.
+    alignment_format : str
+    """
+
+    name: str
+    dataset: Path | None
+    simulate: Mapping[str, Any] | None
+    seeds: tuple[int, ...]
+    alignments: Path | None = None
+    alignment_format: str = "AUTO"
+
+
+@dataclass(frozen=True)
+class DiscoveryPlan:
+    """A whole benchmark.
+
+    Attributes
+    ----------
+    name, title : str
+    worlds : tuple of World
+    arms : tuple of Arm
+        The first one is the method under test.
+    reader : str
+        Config of the predictor that is trained anew under frozen masks.
+    budget : float, optional
+        Share of the bases of a window that a mask may keep; None: as many as are planted.
+    promoter_bp : int
+        Bases round the TSS that every mask keeps and no score counts.
+    minutes : float
+        At most so long per trained arm.
+    windows : int, optional
+        Training windows that every arm sees, whatever the number of genes; None: as the configs say.
+    q_values : tuple of float
+        Of the MACS3 peaks.
+    curve : tuple of float
+        Budgets of the accuracy curve.
+    sizes : tuple of int
+        Numbers of training genes for the first arm, in the first world.
+    retrain_seeds : tuple of int
+        Seeds of the retrained predictors; none leaves the retraining out.
+    """
+
+    name: str
+    title: str
+    worlds: tuple[World, ...]
+    arms: tuple[Arm, ...]
+    reader: str
+    budget: float | None = None
+    promoter_bp: int = 0
+    minutes: float = 60.0
+    windows: int | None = None
+    q_values: tuple[float, ...] = (0.01, 0.05, 0.2)
+    curve: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+    sizes: tuple[int, ...] = ()
+    retrain_seeds: tuple[int, ...] = (0,)
+    path: Path = field(default_factory=Path)
+
+    @classmethod
+    def read(cls, name: str | Path, datasets: Mapping[str, Path] | None = None) -> DiscoveryPlan:
+        """Read a plan.
+
+        Parameters
+        ----------
+        name : str or path
+            File, or name of a shipped one such as ``discovery/simulated.yaml``.
+        datasets : mapping, optional
+            Where the data of some worlds lie, over what the plan says.
+
+        Raises
+        ------
+        ConfigError
+            A key that is not known, or a value that cannot be.
+        """
+        path = Path(name) if Path(name).is_file() else shipped("configs", str(name))
+        content = load_yaml(path)
+        check_keys(content, _KEYS, path, "", ("name", "worlds", "arms", "reader"))
+        seeds = tuple(int(seed) for seed in content.get("seeds", (0,)))
+        given = dict(datasets or {})
+        unknown = sorted(set(given) - set(content["worlds"]))
+        if unknown:
+            raise ConfigError(
+                f"no world {unknown[0]!r}", where=path, expected="one of: " + ", ".join(content["worlds"])
+            )
+        worlds = tuple(_world(key, value, seeds, path, given) for key, value in content["worlds"].items())
+        arms = tuple(_arm(key, value, path) for key, value in content["arms"].items())
+        budget = content.get("budget")
+        if budget not in (None, "truth") and not (isinstance(budget, float) and 0 < budget < 1):
+            raise ConfigError(f"budget: {budget!r}", where=path, expected="a share of the bases, or truth")
+        return cls(
+            name=str(content["name"]),
+            title=str(content.get("title", content["name"])),
+            worlds=worlds,
+            arms=arms,
+            reader=str(content["reader"]),
+            budget=budget if isinstance(budget, float) else None,
+            promoter_bp=int(content.get("promoter_bp", 0)),
+            minutes=float(content.get("minutes", 60.0)),
+            windows=None if content.get("windows") is None else int(content["windows"]),
+            q_values=tuple(float(q) for q in content.get("q_values", cls.q_values)),
+            curve=tuple(float(share) for share in content.get("curve", cls.curve)),
+            sizes=tuple(int(size) for size in content.get("sizes", ())),
+            retrain_seeds=tuple(int(seed) for seed in content.get("retrain_seeds", (0,))),
+            path=path,
+        )
+
+    def arms_of(self, world: World) -> tuple[Arm, ...]:
+        """Arms that take part in a world."""
+        return tuple(arm for arm in self.arms if not arm.worlds or world.name in arm.worlds)
+
+
+def _world(name: str, value: Any, seeds: tuple[int, ...], path: Path, given: dict[str, Path]) -> World:
+    content = dict(value or {})
+    check_keys(content, _WORLD_KEYS, path, f"worlds.{name}.", ())
+    dataset = given.get(name, content.get("dataset"))
+    simulate = content.get("simulate")
+    if (dataset is None) == (simulate is None) and name not in given:
+        raise ConfigError(f"worlds.{name}", where=path, expected="either dataset: PATH or simulate: SETTINGS")
+    return World(
+        name,
+        None if dataset is None else Path(dataset),
+        None if dataset is not None else dict(simulate or {}),
+        tuple(int(seed) for seed in content.get("seeds", seeds)),
+        None if content.get("alignments") is None else Path(content["alignments"]),
+        str(content.get("alignment_format", "AUTO")),
+    )
+
+
+def _arm(name: str, value: Any, path: Path) -> Arm:
+    content = {"config": value} if isinstance(value, str) else dict(value or {})
+    check_keys(content, _ARM_KEYS, path, f"arms.{name}.", ("config",))
+    score = str(content.get("score", "mask"))
+    if score not in SCORES:
+        raise ConfigError(f"arms.{name}.score: {score!r}", where=path, expected="one of: " + ", ".join(SCORES))
+    flags, worlds = content.get("flags", ()), content.get("worlds", ())
+    return Arm(name, str(content["config"]), score, tuple(map(str, flags)), tuple(map(str, worlds)))

@@ -1,0 +1,110 @@
+"""Rankings of bins that need no training: what a selector must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from seqexp.core.errors import MissingExtraError
+from seqexp.dna.benchmark.frame import Frame
+from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks
+from seqexp.dna.elements.truth import peak_scores, signal_rule
+from seqexp.dna.loaders.windows import CONTACT
+
+NEAR_BP = 1_000.0  # ABC counts nearer bins as this far
+POWER = 0.87  # of the fall of contact with distance that ABC assumes (Fulco et al., Nature Genetics 2019)
+
+Scores = NDArray[np.float32]
+
+
+def plain_rankings(frame: Frame, seed: int = 0) -> dict[str, Scores]:
+    """Score (R, N) of each bin by distance, by each signal, by the fixed rule, by activity x contact, and by chance.
+
+    Signal rankings are left out where the data have no tracks.
+    """
+    shape = frame.masks.values.shape
+    scores: dict[str, Scores] = {"random": np.random.default_rng(seed).random(shape, dtype=np.float32)}
+    near = np.broadcast_to(-np.abs(frame.distance_bp), shape)
+    scores["distance"] = (near - near.min() + 1).astype(np.float32)
+    tracks = [number for number, name in enumerate(frame.track_names) if name != CONTACT]
+    if not tracks:
+        return scores
+    signals = frame.signals[..., tracks]
+    scores["signal rule"] = signal_rule(signals, frame.high()[tracks])
+    for number in tracks:
+        scores[f"top {frame.track_names[number]}"] = frame.signals[..., number].astype(np.float32)
+    scores["activity x contact"] = activity_by_contact(frame, tracks)
+    return scores
+
+
+def activity_by_contact(frame: Frame, tracks: Sequence[int]) -> Scores:
+    """Activity-by-contact (R, N): geometric mean of the tracks times contact, as a share of the gene's sum.
+
+    Contact is the Hi-C channel where there is one, else a power law of the distance.
+
+    Notes
+    -----
+    Source: Fulco et al., Nature Genetics 2019, on bins in place of candidate elements.
+    """
+    relative = frame.signals[..., list(tracks)].astype(np.float64) / np.maximum(frame.high()[list(tracks)], 1e-6)
+    activity = np.exp(np.log(np.maximum(relative, 1e-6)).mean(axis=-1))
+    if CONTACT in frame.track_names:
+        contact = np.expm1(frame.signals[..., frame.track_names.index(CONTACT)].astype(np.float64) * np.log(10))
+    else:
+        contact = np.maximum(np.abs(frame.distance_bp), NEAR_BP)[None] ** -POWER
+    product = activity * contact
+    return (product / np.maximum(product.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+def peak_rankings(
+    frame: Frame,
+    folder: Path,
+    q_values: Sequence[float],
+    alignments: Path | None = None,
+    alignment_format: str = "AUTO",
+    budget: float = 0.1,
+) -> tuple[dict[str, Scores], str]:
+    """Scores (R, N) of bins by MACS peaks at several stringencies, and where the peaks come from.
+
+    Called on ``alignments`` where they are given; otherwise the peaks of the dataset, filtered by their q-values;
+    otherwise called on the first track, at cutoffs that give half, all and twice the budget (a track has no q-values).
+    Without MACS3 the dict is empty and the text says how to get it.
+    """
+    spec = frame.data.spec
+    sizes = spec.open_reference().chrom_sizes
+    genome_bp = sum(sizes.values())
+    peaks: dict[str, pd.DataFrame] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if alignments is not None:
+            for q in q_values:
+                path = folder / f"q{q:g}.narrowPeak"
+                if not path.is_file():
+                    call_on_alignments(alignments, path, genome_bp, alignment_format, q)
+                peaks[f"MACS3 q < {q:g}"] = read_peaks(path)
+            origin = f"macs3 callpeak on {alignments.name}"
+        elif spec.peaks:
+            name, path = next(iter(spec.peaks.items()))
+            known = read_peaks(path)
+            for q in q_values:
+                peaks[f"MACS q < {q:g}"] = known[known["q_value"] >= -np.log10(q)]
+            origin = f"peaks of the dataset ({name})"
+        elif spec.tracks:
+            name, track = next(iter(spec.tracks.items()))
+            for factor in (0.5, 1.0, 2.0):
+                path = folder / f"budget{factor:g}.narrowPeak"
+                target_bp = int(factor * budget * genome_bp)
+                if not path.is_file():
+                    call_on_track(track, path, target_bp=target_bp)
+                peaks[f"MACS3 {factor:g} x budget"] = read_peaks(path)
+            origin = f"macs3 bdgpeakcall on {name}"
+        else:
+            return {}, "no track to call peaks on"
+    except MissingExtraError as error:
+        return {}, f"MACS3 is missing: {error.found}; {error.fix}"
+    # peak_scores answers along the forward strand
+    return {name: frame.masks.forward(peak_scores(table, frame.masks)) for name, table in peaks.items()}, origin

@@ -1,0 +1,161 @@
+"""Expression from what a given mask leaves: nothing of a dropped bin reaches the prediction.
+
+    bases, signals (dropped bins blanked) -> stems -> mask * token + (1 - mask) * null -> predictor (gated) -> head
+
+Trained anew under a frozen mask it tells what the kept bins are worth ("retrain" of Su et al., ICLR 2025, Table 2),
+with everything open it is the control without a selector, and trained on random masks it can be asked about any.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import atomic_path
+from seqexp.dna.encoders.conv import SignalStem
+from seqexp.dna.loaders.batch import SequenceBatch
+from seqexp.dna.loaders.windows import CONTACT
+from seqexp.dna.models.binning import token_distance_bp, token_signals
+from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
+from seqexp.objectives.outputs import ModelOutput
+
+if TYPE_CHECKING:
+    from seqexp.dna.loaders.statistics import DataStatistics
+
+RUN_BINS = 8  # mean length of what random masks keep or drop at a stretch
+
+
+def save_kept(path: str | Path, kept: NDArray[np.bool_], upstream_bp: int, bin_bp: int) -> None:
+    """Write frozen masks: kept bins (G, N) in gene orientation, one row per gene of the dataset's table."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        np.savez_compressed(handle, kept=np.packbits(kept, axis=1), num_bins=kept.shape[1], place=[upstream_bp, bin_bp])
+
+
+def load_kept(path: str | Path) -> tuple[NDArray[np.bool_], int, int]:
+    """Kept bins (G, N), ``upstream_bp`` and ``bin_bp`` of what :func:`save_kept` wrote."""
+    try:
+        with np.load(path) as held:
+            kept = np.unpackbits(held["kept"], axis=1, count=int(held["num_bins"])).astype(bool)
+            upstream_bp, bin_bp = (int(value) for value in held["place"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"not readable: {error}", where=path, expected="frozen masks") from error
+    return kept, upstream_bp, bin_bp
+
+
+class MaskedExpression(nn.Module):
+    """Predictor that reads a window through a mask it is given.
+
+    Parameters
+    ----------
+    stem : nn.Module
+        One-hot bases (B, L, 4) to tokens (B, N, D); has ``bin_bp`` and ``width``.
+    predictor : nn.Module
+        Takes ``(x, gate)``.
+    head : nn.Module
+        ``(hidden, mask, distance_bp, covariates)`` to predictions (B, G).
+    signal_stem : SignalStem, optional
+        Tracks (B, N, T) to tokens (B, N, D); contacts, which are no track, are not read.
+    masks : path, optional
+        Frozen masks of :func:`save_kept`; everything is open without them.
+    random_masks : float
+        Share of the training windows that are read through a random mask, of a share of bins drawn evenly from 0 to 1
+        and in stretches of :data:`RUN_BINS` bins, so that masks never seen can be given later.
+
+    Raises
+    ------
+    ConfigError
+        Parts of different widths, frozen and random masks together, or masks of another bin width.
+    """
+
+    target_mean: Tensor
+    target_std: Tensor
+    kept: Tensor
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        predictor: nn.Module,
+        head: nn.Module,
+        signal_stem: SignalStem | None = None,
+        masks: Path | None = None,
+        random_masks: float = 0.0,
+    ) -> None:
+        super().__init__()
+        parts: dict[str, Any] = {"stem": stem, "predictor": predictor}
+        widths = {name: int(part.width) for name, part in parts.items()}
+        if len(set(widths.values())) > 1:
+            raise ConfigError(f"parts of different widths: {widths}", where="model", expected="one width for all")
+        if not 0 <= random_masks <= 1 or (masks is not None and random_masks):
+            raise ConfigError(f"random_masks {random_masks}, masks {masks}", expected="a share, or frozen masks")
+        self.stem, self.predictor, self.head, self.signal_stem = stem, predictor, head, signal_stem
+        self.bin_bp, self.random_masks = int(parts["stem"].bin_bp), random_masks
+        self.num_tracks = 0 if signal_stem is None else len(signal_stem.scale)
+        self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
+        self.register_buffer("target_mean", torch.zeros(()))
+        self.register_buffer("target_std", torch.ones(()))
+        self.upstream_bp = 0
+        if masks is not None:
+            kept, self.upstream_bp, bin_bp = load_kept(masks)
+            if bin_bp != self.bin_bp:
+                raise ConfigError(f"masks of {bin_bp} bp bins", where=masks, expected=f"bins of {self.bin_bp} bp")
+            self.register_buffer("kept", torch.from_numpy(kept), persistent=False)
+        else:
+            self.kept = torch.zeros(0, 0, dtype=torch.bool)
+
+    def forward(self, batch: SequenceBatch, mask: Tensor | None = None) -> ModelOutput:
+        """Predict the targets (B, 1), through ``mask`` (B, N) where one is given, else through the frozen ones."""
+        return ModelOutput(self.read(batch, batch.one_hot(), token_signals(batch, self.bin_bp), mask))
+
+    def read(self, batch: SequenceBatch, one_hot: Tensor, signals: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Predictions (B, 1) from bases (B, L, 4) and binned signals (B, N, T) of a batch, given apart from it."""
+        distance_bp = token_distance_bp(batch, self.bin_bp)
+        used = self._mask(batch, distance_bp) if mask is None else mask.float()
+        share = used.unsqueeze(-1)
+        by_base = share.repeat_interleave(self.bin_bp, dim=1)
+        tokens = self.stem(one_hot * by_base)
+        if self.signal_stem is not None:
+            tokens = tokens + self.signal_stem(torch.nan_to_num(signals[..., : self.num_tracks]) * share)
+        shown = share * tokens + (1 - share) * self.null_token
+        raw = self.head(
+            self.predictor(shown, gate=used), mask=used, distance_bp=distance_bp, covariates=batch.covariates
+        )
+        return self.target_mean + self.target_std * raw
+
+    def _mask(self, batch: SequenceBatch, distance_bp: Tensor) -> Tensor:
+        if self.kept.numel():
+            # By distance to the TSS, so that windows which training moves or turns find their own bins.
+            place = torch.floor((distance_bp + self.upstream_bp) / self.bin_bp).long()
+            is_known = (place >= 0) & (place < self.kept.shape[1])
+            own = self.kept[batch.index].gather(1, place.clamp(0, self.kept.shape[1] - 1))
+            return (own & is_known).float()
+        if not (self.training and self.random_masks):
+            return torch.ones_like(distance_bp)
+        return _random_masks(distance_bp, self.random_masks)
+
+    def calibrate(self, statistics: DataStatistics) -> None:
+        """Take the scales of target and signals; start motif filters from open training bins, whatever the mask."""
+        self.target_mean.fill_(statistics.target_mean)
+        self.target_std.fill_(max(statistics.target_std, 1e-6))
+        num_known = sum(name != CONTACT for name in statistics.track_names)
+        if self.signal_stem is not None:
+            if self.num_tracks != num_known:
+                raise ConfigError(f"{num_known} tracks in the data", expected=f"signal_stem: num_tracks = {num_known}")
+            level = int(np.searchsorted(statistics.levels, 0.98))
+            self.signal_stem.calibrate(torch.as_tensor(statistics.signal_quantiles)[:num_known, level])
+        seed_stem(self.stem, calibrated_evidence(statistics), statistics, num_known)
+
+
+def _random_masks(like: Tensor, share: float) -> Tensor:
+    """Masks (B, N) of zeros and ones; ``1 - share`` of the rows are all ones."""
+    rows, num_bins = like.shape
+    coarse = torch.rand(rows, -(-num_bins // RUN_BINS) + 1, device=like.device)
+    runs = (coarse < torch.rand(rows, 1, device=like.device)).float().repeat_interleave(RUN_BINS, dim=1)
+    start = int(torch.randint(RUN_BINS, (1,)))
+    is_open = torch.rand(rows, 1, device=like.device) >= share
+    return torch.maximum(runs[:, start : start + num_bins], is_open.float())
