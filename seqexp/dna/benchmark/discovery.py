@@ -124,7 +124,7 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
     scores |= {(name, -1): values for name, values in plain_rankings(frame).items()}
     own: dict[tuple[str, int], float] = {}
     for arm in plan.arms_of(world):
-        for seed in world.seeds:
+        for seed in arm.seeds or world.seeds:
             run = _trained(folder, arm, seed, common_flags(dataset, seed, plan.minutes, epochs), say)
             scores[arm.name, seed] = arm_scores(run, arm, frame)
             own[arm.name, seed] = _own_share(run, frame) if arm.score == "mask" else math.nan

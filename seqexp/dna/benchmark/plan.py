@@ -17,7 +17,7 @@ _KEYS = (
     *("name", "title", "worlds", "arms", "reader", "budget", "promoter_bp", "seeds", "minutes", "windows"),
     *("q_values", "curve", "sizes", "retrain_seeds"),
 )
-_ARM_KEYS = ("config", "score", "worlds", "flags")
+_ARM_KEYS = ("config", "score", "worlds", "flags", "seeds")
 _WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format")
 
 
@@ -36,6 +36,8 @@ class Arm:
         Laid over the config.
     worlds : tuple of str
         Worlds it takes part in; all where empty.
+    seeds : tuple of int
+        Training seeds in place of the world's; the world's where empty.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Arm:
     score: str = "mask"
     flags: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,4 +196,5 @@ def _arm(name: str, value: Any, path: Path) -> Arm:
     if score not in SCORES:
         raise ConfigError(f"arms.{name}.score: {score!r}", where=path, expected="one of: " + ", ".join(SCORES))
     flags, worlds = content.get("flags", ()), content.get("worlds", ())
-    return Arm(name, str(content["config"]), score, tuple(map(str, flags)), tuple(map(str, worlds)))
+    seeds = tuple(int(seed) for seed in content.get("seeds", ()))
+    return Arm(name, str(content["config"]), score, tuple(map(str, flags)), tuple(map(str, worlds)), seeds)

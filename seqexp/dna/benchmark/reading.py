@@ -87,8 +87,8 @@ class Faithfulness:
 
     Attributes
     ----------
-    sufficiency : float
-        Pearson with the measurement from the kept bins alone.
+    sufficiency, sufficiency_low, sufficiency_high : float
+        Pearson with the measurement from the kept bins alone, with its 95 % interval over genes.
     comprehensiveness : float
         Pearson lost when the kept bins are closed and all others open.
     shift_kept, shift_removed : float
@@ -96,6 +96,8 @@ class Faithfulness:
     """
 
     sufficiency: float
+    sufficiency_low: float
+    sufficiency_high: float
     comprehensiveness: float
     shift_kept: float
     shift_removed: float
@@ -106,8 +108,9 @@ def faithfulness(run: Any, frame: Frame, kept: Bools) -> Faithfulness:
     _, full, target = masked_predictions(run, frame, np.ones_like(kept))
     _, alone, _ = masked_predictions(run, frame, kept)
     _, without, _ = masked_predictions(run, frame, ~kept)
+    bound = bootstrap_interval(pearson, alone, target)
     return Faithfulness(
-        sufficiency=float(pearson(alone, target)),
+        *bound[:3],
         comprehensiveness=float(pearson(full, target) - pearson(without, target)),
         shift_kept=float(np.abs(full - alone).mean()),
         shift_removed=float(np.abs(full - without).mean()),

@@ -44,8 +44,9 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         if "auprc" in part:
             row["AUPRC sd"] = part["auprc"].std(ddof=1) if len(part) > 1 else 0.0
             row |= {"AUPRC low": part["auprc_low"].min(), "AUPRC high": part["auprc_high"].max()}
-        if "retrain" in part:
-            row |= {"retrain low": part["retrain_low"].mean(), "retrain high": part["retrain_high"].mean()}
+        for column in ("retrain", "sufficiency"):
+            if column in part:
+                row |= {f"{column} {end}": part[f"{column}_{end}"].mean() for end in ("low", "high")}
         row |= {name: part[name].mean() for name in part if str(name).startswith("curve_")}
         made.append(row)
     table = pd.DataFrame(made).dropna(axis=1, how="all")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.seeds import sample_seed
@@ -30,6 +30,8 @@ from seqexp.dna.loaders.store_writer import prepare_store
 from seqexp.dna.loaders.windows import CONTACT, WindowDataset
 from seqexp.loading.sampling import ResumableLoader, loader_settings
 from seqexp.objectives.transforms import TargetTransform, make_transform
+
+MEMORY_WINDOWS = 512
 
 
 class SequenceData(pl.LightningDataModule):
@@ -169,6 +171,12 @@ class SequenceData(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         """Test windows in the order of the gene table."""
         return self._plain_loader("test")
+
+    def memory_dataloader(self) -> DataLoader:
+        """Some training windows, drawn once and never augmented: on what a budget of bases is held."""
+        dataset = self.dataset("train")
+        rows = np.random.default_rng(sample_seed(self.seed, 0, len(SPLITS))).permutation(len(dataset))[:MEMORY_WINDOWS]
+        return DataLoader(Subset(dataset, rows.tolist()), self.batch_size, collate_fn=collate)
 
     def predict_dataloader(self) -> DataLoader:
         """Windows of every labelled gene, never augmented."""

@@ -17,6 +17,7 @@ Rewritten from the description of Su et al., "Learning to Discover Regulatory El
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,16 @@ class Seq2Exp(nn.Module):
         hidden = self.encoder(self.stem(batch.one_hot()))
         distance_bp, blacklist = token_distance_bp(batch, self.bin_bp), token_blacklist(batch, self.bin_bp)
         return self.selector(hidden, self.binned(batch), distance_bp, blacklist)
+
+    def memorise(self, batches: Iterable[SequenceBatch]) -> None:
+        """Set the price of a base so that training windows keep the budget; without a budget nothing is read."""
+        if self.selector.budget is None:
+            return
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            self.selector.meet_budget(self.select(batch) for batch in batches)
+        self.train(was_training)
 
     def calibrate(self, statistics: DataStatistics) -> None:
         """Take the target's scale, fit the signal maps, start motif filters from what stands out in open training bins.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.selectors.beta import BetaFactor, combine
+from seqexp.dna.selectors.context import EDGE
 from seqexp.dna.selectors.place import PlaceEvidence
 from seqexp.dna.selectors.relaxation import CUT, TEMPERATURE, Relaxed, relax, straight_through
 from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
-from seqexp.dna.selectors.sequence import EDGE, SequenceEvidence
+from seqexp.dna.selectors.sequence import SequenceEvidence
 
 PRICE_STEP = 0.05  # of the way to the price that would meet the budget, per training step
+PRICE_RANGE, PRICE_HALVINGS = 30.0, 40  # where the price of a budget is looked for, in log-odds
 LONGEST_STEP = 1.0  # of the price of a mask with exact zeros, in log-odds: all open at a small budget would overshoot
 
 
@@ -70,6 +75,13 @@ class BetaSelector(SequenceEvidence):
         Initial weight of their log-odds.
     distance_weight : float, optional
         Initial weight of the distance to the TSS, see :class:`PlaceEvidence`; None leaves distance out.
+    context_channels : int
+        Width of the network that judges a bin by the signals around it, see :class:`SignalContext`; 0 judges every bin
+        by its own signals.
+    budget_scope : {"data", "window"}
+        Whether the budget holds on average over windows or in each of them. In each, it is the best bins of a window
+        that have odds above one: with ``is_hard`` exactly so many are kept, and how many can tell the predictor
+        nothing.
 
     Raises
     ------
@@ -99,8 +111,10 @@ class BetaSelector(SequenceEvidence):
         num_contacts: int = 0,
         contact_weight: float = 0.5,
         distance_weight: float | None = None,
+        context_channels: int = 0,
+        budget_scope: Literal["data", "window"] = "data",
     ) -> None:
-        super().__init__(width, num_tracks, signal_weight, learns_signals)
+        super().__init__(width, num_tracks, signal_weight, learns_signals, context_channels)
         if not 0 < prior_mean < 1:
             raise ConfigError(f"prior_mean {prior_mean}", expected="a share of bins between 0 and 1")
         if budget is not None and not 0 < budget < 1:
@@ -115,7 +129,16 @@ class BetaSelector(SequenceEvidence):
         self.relaxation, self.temperature = relaxation, temperature
         prior = self._prior(torch.zeros(1))
         self._relaxed(combine([prior] * 2, prior, rule))  # refuse bad names now
-        self.budget = budget
+        if self.context is not None:  # its log-odds hold the prior already, which the sequence's hold too
+            with torch.no_grad():
+                self.offset.copy_(-prior.logit[0])
+        if budget_scope not in ("data", "window") or (budget_scope == "window" and (budget is None or rule != "odds")):
+            raise ConfigError(
+                f"budget_scope {budget_scope!r}, budget {budget}, rule {rule!r}",
+                where="selector",
+                expected="data, or window with a budget and the rule odds",
+            )
+        self.budget, self.budget_scope = budget, budget_scope
         self.register_buffer("price", torch.zeros(()))
         place = PlaceEvidence(num_contacts, contact_weight, distance_weight)
         self.num_contacts = num_contacts
@@ -164,12 +187,16 @@ class BetaSelector(SequenceEvidence):
         sequence = self.sequence_logit(hidden)
         signal = self.signal_logit(signals, like=sequence)
         place = self.place_logit(signals, distance_bp, like=sequence)
-        posterior = self._posterior(sequence - self.price.clone(), signal + place)
+        kept = near_tss(distance_bp, self.promoter_bp)
+        if self.budget_scope == "window":
+            price = self._window_price(sequence + signal + place, kept | blacklist)
+        else:
+            price = self.price.clone()
+        posterior = self._posterior(sequence - price, signal + place)
         relaxed = self._relaxed(posterior)
         soft = relaxed.rsample() if self.training and self.is_sampled else relaxed.point()
-        kept = near_tss(distance_bp, self.promoter_bp)
         mask, forced = apply_forced(straight_through(soft) if self.is_hard else soft, kept, blacklist)
-        if self.training and self.budget is not None:
+        if self.training and self.budget is not None and self.budget_scope == "data":
             self._update_price(relaxed.point().detach()[~forced], self.budget)
         kl = relaxed.divergence(self._prior(soft)).masked_fill(forced, 0.0)
         return Selection(mask, kl, posterior.alpha, posterior.beta, forced, sequence, signal, place)
@@ -186,6 +213,37 @@ class BetaSelector(SequenceEvidence):
         # The other log-odds are a likelihood ratio; with the prior they become a posterior like the sequence's.
         of_others = BetaFactor.from_logit(beside + prior.logit, torch.full_like(beside, self.signal_precision))
         return combine([of_sequence, of_others], prior, self.rule)
+
+    @torch.no_grad()
+    def _window_price(self, logit: Tensor, forced: Tensor) -> Tensor:
+        """Price (B, 1) at which the budgeted share of the free bins of each window have odds above one."""
+        free = logit.masked_fill(forced, -torch.inf).sort(dim=1, descending=True).values
+        num_kept = ((~forced).sum(dim=1, keepdim=True) * float(self.budget or 0.0)).round().long()
+        last = free.gather(1, (num_kept - 1).clamp_min(0))
+        first_out = free.gather(1, num_kept.clamp_max(free.shape[1] - 1))
+        edge = torch.where(first_out.isfinite(), (last + first_out) / 2, last)
+        return torch.where(num_kept > 0, edge, free[:, :1] + 1.0)
+
+    @torch.no_grad()
+    def meet_budget(self, selections: Iterable[Selection]) -> None:
+        """Set the price at which given windows, such as training windows in evaluation, keep the budget on average.
+
+        The price that training follows step by step lags behind the weights, all the more where those are averaged.
+        """
+        if self.budget is None or self.budget_scope == "window":
+            return
+        parts = [
+            (chosen.sequence_logit[~chosen.forced], (chosen.signal_logit + chosen.place_logit)[~chosen.forced])
+            for chosen in selections
+        ]
+        sequence, beside = (torch.cat(part) for part in zip(*parts, strict=True))
+        low, high = torch.full_like(self.price, -PRICE_RANGE), torch.full_like(self.price, PRICE_RANGE)
+        for _ in range(PRICE_HALVINGS):
+            middle = (low + high) / 2
+            point = self._relaxed(self._posterior(sequence - middle, beside)).point()
+            share = (point >= CUT).float().mean() if self.is_hard else point.mean()
+            low, high = (middle, high) if share > self.budget else (low, middle)
+        self.price.copy_((low + high) / 2)
 
     @torch.no_grad()
     def _update_price(self, point: Tensor, budget: float) -> None:

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqexp.dna.selectors.signal import SignalEvidence
+from seqexp.core.errors import ConfigError
+from seqexp.dna.selectors.context import FLOOR_RATE, SignalContext, lower_quartile, unmixed
+from seqexp.dna.selectors.signal import SignalEvidence, inverse_softplus
 
 MAX_SCALE = 4.0
 SHARPNESS = 4.0
-EDGE = 1e-3  # least probability of an element that the sequence alone may give
 MEMORY = 0.98  # of the running estimate of what the sequence explains of each track
 
 
@@ -27,13 +28,18 @@ class SequenceEvidence(nn.Module):
         Initial weight of the signals' log-odds.
     learns_signals : bool
         Teach the sequence view what the signals show (:meth:`agreement`).
+    context_channels : int
+        Let :class:`SignalContext` of this width, taught by the sequence view in its turn, take the place of the map of
+        single bins in the mask; 0 for none.
     """
 
     trust: Tensor
     gain: Tensor
     floor: Tensor
 
-    def __init__(self, width: int, num_tracks: int, signal_weight: float, learns_signals: bool) -> None:
+    def __init__(
+        self, width: int, num_tracks: int, signal_weight: float, learns_signals: bool, context_channels: int = 0
+    ) -> None:
         super().__init__()
         self.num_tracks = num_tracks
         self.signals = SignalEvidence(num_tracks, signal_weight)
@@ -44,6 +50,12 @@ class SequenceEvidence(nn.Module):
         self.register_buffer("gain", torch.full((num_tracks,), 1e-3))
         self.raw_scale = nn.Parameter(torch.zeros(()))
         self.offset = nn.Parameter(torch.zeros(()))
+        if context_channels and not self.learns_signals:
+            raise ConfigError("context_channels without learns_signals", expected="tracks, and learns_signals: true")
+        self.context = SignalContext(num_tracks, context_channels) if context_channels else None
+        if self.context is not None:
+            self.raw_context_weight = nn.Parameter(torch.tensor(inverse_softplus(1.0)))
+            self.signals.raw_weight.requires_grad_(False)  # of single bins, which then do not count
 
     def sequence_logit(self, hidden: Tensor) -> Tensor:
         """Log-odds (B, N) of an element from the hidden states (B, N, D) of the sequence.
@@ -51,51 +63,62 @@ class SequenceEvidence(nn.Module):
         The tracks' sequence log-odds enter with the tracks' own weights: a track that says little about elements
         teaches the sequence as little.
         """
-        logit = self.evidence(hidden).float()
-        if self.learns_signals:
-            logit = self._unmixed(logit) * self.trust.clone()
         scale = MAX_SCALE * torch.sigmoid(self.raw_scale - 1.0986)  # 1 at the start
-        return scale * logit.sum(dim=-1) + self.offset
+        return scale * self._element_logit(self.evidence(hidden)) + self.offset
 
-    def _unmixed(self, track_logit: Tensor) -> Tensor:
-        """Log-odds of an element from those of active tracks (B, N, T), given how often the background is active.
-
-        ``P(active) = floor + (1 - floor) P(element)``, solved for the element: without it, sequences that are nothing
-        but background would count as elements at the rate of background activity.
-        """
-        floor = self.floor.clone()
-        share = (torch.sigmoid(track_logit.float()) - floor) / (1 - floor)
-        return torch.logit(share.clamp(EDGE, 1 - EDGE))
+    def _element_logit(self, head: Tensor) -> Tensor:
+        """Log-odds (B, N) of an element from the head's outputs (B, N, T or 1): by trust over tracks, unmixed."""
+        if not self.learns_signals:
+            return head.float().sum(dim=-1)
+        return (unmixed(head, self.floor.clone()) * self.trust.clone()).sum(dim=-1)
 
     def signal_logit(self, signals: Tensor, like: Tensor) -> Tensor:
         """Log-odds (B, N) of an element from the tracks, the first T channels of the signals; 0 without tracks."""
         if not self.num_tracks:
             return torch.zeros_like(like)
         tracks = signals[..., : self.num_tracks]
+        if self.context is not None:
+            return functional.softplus(self.raw_context_weight) * self.context(self.signals(tracks))
         return (self.signals(tracks) * self.signals.weight * self.trust.clone()).sum(dim=-1)
 
     def agreement(self, hidden: Tensor, signals: Tensor) -> Tensor:
-        """Mean cross-entropy () in nats between each track's evidence and what the sequence predicts of it.
+        """Mean cross-entropy () in nats between each track's evidence and what the sequence predicts of it; with a
+        context, also between what the sequence says and what the context predicts of it.
 
         The signals' side is taken as given: no gradient reaches it, or both views could agree on nothing. Channels
         after the tracks, such as contacts, are not taught: a sequence does not say how far its gene is.
         """
         with torch.no_grad():
             tracks = signals[..., : self.num_tracks]
-            wanted = torch.sigmoid(2 * self.signals(tracks))
+            evidence = self.signals(tracks)
+            wanted = torch.sigmoid(2 * evidence)
             known = (~torch.isnan(tracks)).float()
         predicted = self.evidence(hidden).float()
-        loss = functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none") * known
-        per_track = loss.sum(dim=(0, 1)) / known.sum(dim=(0, 1)).clamp_min(1)
+        per_track = self._per_track(predicted, wanted, known)
         if self.training:
             self._update_trust(per_track.detach(), wanted, known)
-            self.floor.lerp_(torch.quantile(torch.sigmoid(predicted.detach()).flatten(0, 1), 0.25, dim=0), 0.05)
-        return (per_track * self.trust.clone()).sum()
+            self.floor.lerp_(lower_quartile(torch.sigmoid(predicted.detach())), FLOOR_RATE)
+        # Every track's head learns in full, or the first to lead would be the only one to improve; the encoder, which
+        # they share, learns by trust.
+        apart = self._per_track(self.evidence(hidden.detach()).float(), wanted, known)
+        trust = self.trust.clone()
+        taught = (trust * per_track + (1 - trust) * apart).sum()
+        if self.context is None:
+            return taught
+        by_sequence = torch.sigmoid(self._element_logit(predicted.detach()))
+        return taught + self.context.loss(evidence, by_sequence, known.amin(dim=-1))
+
+    @staticmethod
+    def _per_track(predicted: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
+        """Mean cross-entropy (T,) over known bins."""
+        loss = functional.binary_cross_entropy_with_logits(predicted, wanted, reduction="none") * known
+        return loss.sum(dim=(0, 1)) / known.sum(dim=(0, 1)).clamp_min(1)
 
     @torch.no_grad()
     def _update_trust(self, loss: Tensor, wanted: Tensor, known: Tensor) -> None:
-        """Move each track's trust towards its share of what the sequence explains, in nats."""
+        """Move each track's trust with the share of its entropy that the sequence explains."""
         rate = (wanted * known).sum(dim=(0, 1)) / known.sum(dim=(0, 1)).clamp_min(1)
         blind = functional.binary_cross_entropy(rate, rate, reduction="none")
-        self.gain.lerp_((blind - loss).clamp_min(0), 1 - MEMORY)
+        explained = (1 - loss / blind.clamp_min(1e-6)).clamp(0, 1)
+        self.gain.lerp_(explained, 1 - MEMORY)
         self.trust.copy_(torch.softmax(SHARPNESS * torch.log(self.gain + 1e-6), dim=0))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.selectors.relaxation import RELAXATIONS, straight_through
-from seqexp.dna.selectors.selection import Selection
+from seqexp.dna.selectors.selection import Selection, near_tss
 from seqexp.dna.selectors.selector import BetaSelector
 
 WIDTH, BINS = 6, 40
@@ -121,3 +121,49 @@ def test_a_small_budget_is_reached_again_after_everything_was_open() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, float | str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         selector(**settings)
+
+
+@pytest.mark.parametrize("rule", ["odds", "product"])
+@pytest.mark.parametrize("is_hard", [False, True])
+@pytest.mark.parametrize("relaxation", RELAXATIONS)
+def test_price_is_set_to_what_the_budget_asks_of_given_windows(relaxation: str, is_hard: bool, rule: str) -> None:
+    model = selector(relaxation=relaxation, is_hard=is_hard, budget=0.15, promoter_bp=200, rule=rule).eval()
+    chosen = [model(*window(seed, rows=20)) for seed in range(5)]
+    model.meet_budget(chosen)
+    found = [model(*window(seed, rows=20)) for seed in range(5)]
+    assert torch.cat([s.mask[~s.forced] for s in found]).mean().item() == pytest.approx(0.15, abs=2e-3)
+    model.meet_budget(found)  # the price in force has no say
+    assert torch.cat([model(*window(0, rows=20)).mask[~found[0].forced]]).mean().item() == pytest.approx(
+        found[0].mask[~found[0].forced].mean().item(), abs=1e-4
+    )
+    free = selector().eval()
+    free.meet_budget([])
+    assert free.price == 0
+
+
+def test_budget_of_each_window_keeps_exactly_its_best_bins() -> None:
+    model = selector(is_hard=True, budget=0.15, promoter_bp=200, budget_scope="window").eval()
+    hidden, signals, distance_bp, blacklist = window(0, rows=20)
+    blacklist[:10, :7] = True
+    chosen = model(hidden, signals, distance_bp, blacklist)
+    evidence = (chosen.sequence_logit + chosen.signal_logit).masked_fill(chosen.forced, -torch.inf)
+    for row in range(20):
+        num = round(0.15 * int((~chosen.forced[row]).sum()))
+        best = set(evidence[row].argsort(descending=True)[:num].tolist())
+        assert set((chosen.mask[row].bool() & ~chosen.forced[row]).nonzero().flatten().tolist()) == best
+    drawn = model.train()(hidden, signals, distance_bp, blacklist)
+    assert model.price == 0  # there is no common price
+    free = ~drawn.forced
+    mask = drawn.mask.detach()
+    assert 0.1 < float(mask[free].mean()) < 0.25  # draws scatter round the best
+    drawn.mask.mul(torch.randn(drawn.mask.shape)).sum().backward()
+    assert model.evidence.weight.grad is not None
+    assert model.evidence.weight.grad.abs().max() > 1e-6
+    everything = torch.ones_like(blacklist)
+    assert model.eval()(hidden, signals, distance_bp, everything).mask[~near_tss(distance_bp, 200)].eq(0).all()
+
+
+@pytest.mark.parametrize("settings", [{}, {"budget": 0.1, "rule": "product"}])
+def test_budget_of_each_window_needs_a_budget_and_additive_odds(settings: dict[str, float | str]) -> None:
+    with pytest.raises(ConfigError, match="budget_scope"):
+        selector(budget_scope="window", **settings)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from seqexp.core.errors import ConfigError
+from seqexp.dna.selectors.context import EDGE, unmixed
 from seqexp.dna.selectors.selection import apply_forced, near_tss
-from seqexp.dna.selectors.selector import EDGE, BetaSelector
+from seqexp.dna.selectors.selector import BetaSelector
 from seqexp.dna.selectors.signal import OPEN_SHARE, SATURATION, SignalEvidence
 
 WIDTH, BINS = 6, 40
@@ -119,8 +120,9 @@ def test_background_activity_is_taken_out_of_the_sequence_view() -> None:
     model.floor.fill_(0.2)
     element = torch.tensor([0.05, 0.3, 0.9])
     active = 0.2 + 0.8 * element  # P(active) = floor + (1 - floor) P(element)
-    torch.testing.assert_close(model._unmixed(torch.logit(active)[None, :, None])[0, :, 0], torch.logit(element))
-    below = model._unmixed(torch.logit(torch.tensor([[[0.1]]])))  # rarer than the background: as little as may be said
+    torch.testing.assert_close(unmixed(torch.logit(active)[None, :, None], model.floor)[0, :, 0], torch.logit(element))
+    rarer = torch.logit(torch.tensor([[[0.1]]]))  # than the background: as little as may be said
+    below = unmixed(rarer, model.floor)
     torch.testing.assert_close(torch.sigmoid(below), torch.full_like(below, EDGE))
 
 

@@ -1,0 +1,159 @@
+"""Rankings, budgets and agreement on a small dataset, against arithmetic done by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tiny_genome import write_tiny_dataset
+
+from seqexp.core.errors import ConfigError
+from seqexp.dna.benchmark.frame import Frame, make_frame
+from seqexp.dna.benchmark.rankings import NEAR_BP, POWER, peak_rankings, plain_rankings
+from seqexp.dna.benchmark.reading import keep_best, mean_jaccard
+from seqexp.dna.benchmark.summary import curve_of, margins, summarise
+from seqexp.dna.benchmark.trained import in_frame, num_epochs
+from seqexp.dna.elements.peaks import read_peaks
+from seqexp.dna.elements.truth import score_truth
+from seqexp.dna.loaders.data import SequenceData
+
+
+@pytest.fixture(scope="module")
+def frame(tmp_path_factory: pytest.TempPathFactory) -> Frame:
+    path = write_tiny_dataset(tmp_path_factory.mktemp("tiny"))
+    data = SequenceData(path, upstream_bp=1024, downstream_bp=1024, signal_bin_bp=32)
+    data.setup()
+    return make_frame(data, bin_bp=64, promoter_bp=256)
+
+
+def test_frame_is_in_gene_orientation_with_its_promoter_left_out(frame: Frame) -> None:
+    assert frame.signals.shape == (60, 32, 2)
+    batch = frame.data.dataset("predict")[7]
+    mean = batch.signals.numpy()[0].reshape(32, 2, 2).mean(axis=1)
+    np.testing.assert_allclose(frame.signals[7], mean, rtol=1e-5)
+    assert frame.distance_bp[16] == pytest.approx(31.5)
+    assert np.flatnonzero(frame.promoter).tolist() == [14, 15, 16, 17]
+    assert not frame.usable[:, frame.promoter].any()
+    assert frame.planted is not None
+    row = int(frame.rows("test")[0])
+    first = frame.masks.windows[row].start
+    expected = frame.masks.forward()[row] * 0
+    truth = frame.data.spec.read_truth()
+    assert truth is not None
+    own = truth[truth["gene_id"] == frame.masks.gene_ids[row]].iloc[0]
+    low, high = (int(own["start"]) - first) / 64, (int(own["end"]) - first) / 64
+    expected[int(np.ceil(low - 0.5)) : int(np.floor(high + 0.5))] = 1
+    forward = frame.masks.forward(frame.planted)[row]
+    assert abs(int(forward.sum()) - int(expected.sum())) <= 1
+    assert (forward & (expected > 0)).sum() >= expected.sum() - 1
+    part = frame.of_split("test")
+    assert part.masks.gene_ids == tuple(frame.masks.gene_ids[i] for i in frame.rows("test"))
+
+
+def test_plain_rankings(frame: Frame) -> None:
+    scores = plain_rankings(frame, seed=1)
+    assert set(scores) == {"random", "distance", "signal rule", "top ATAC", "top H3K27ac", "activity x contact"}
+    assert all(values.shape == (60, 32) and (values >= 0).all() for values in scores.values())
+    assert int(scores["distance"][0].argmax()) in (15, 16)
+    high = frame.high()
+    np.testing.assert_allclose(scores["signal rule"], (frame.signals / high).mean(-1), rtol=1e-4)
+    activity = np.exp(np.log(np.maximum(frame.signals / high, 1e-6)).mean(-1))
+    weighted = activity * np.maximum(np.abs(frame.distance_bp), NEAR_BP) ** -POWER
+    np.testing.assert_allclose(scores["activity x contact"], weighted / weighted.sum(1, keepdims=True), rtol=1e-4)
+    assert frame.planted is not None
+    areas = {name: score_truth(values, frame.planted, 10).value for name, values in scores.items()}
+    assert areas["top ATAC"] > 0.9  # the tiny dataset plants its elements under the peaks
+    assert areas["random"] < 0.3
+
+
+def test_contacts_of_the_data_take_the_place_of_the_power_law(frame: Frame) -> None:
+    contact = np.log10(1 + np.linspace(10, 0, 32, dtype=np.float32))
+    with_contact = np.concatenate([frame.signals, np.broadcast_to(contact[:, None], (60, 32, 1))], axis=2)
+    other = replace(frame, signals=with_contact, track_names=("ATAC", "H3K27ac", "contact"))
+    levels = frame.data.statistics
+    quantiles = levels.signal_quantiles
+    object.__setattr__(levels, "signal_quantiles", np.vstack([quantiles, quantiles[:1]]))
+    scores = plain_rankings(other)
+    assert "top contact" not in scores
+    activity = np.exp(np.log(np.maximum(frame.signals / frame.high()[:2], 1e-6)).mean(-1))
+    expected = activity * np.linspace(10, 0, 32)
+    np.testing.assert_allclose(scores["activity x contact"], expected / expected.sum(1, keepdims=True), rtol=1e-3)
+    object.__setattr__(levels, "signal_quantiles", quantiles)
+
+
+def test_peaks_of_the_dataset_by_stringency(frame: Frame, tmp_path: Path) -> None:
+    # The peaks of the tiny dataset carry no q-values, so no cut can be met by them: files are not guessed at.
+    known = read_peaks(frame.data.spec.peaks["ATAC_peaks"])
+    path = tmp_path / "peaks.narrowPeak"
+    q = np.where(np.arange(len(known)) % 2, 20.0, 1.0)
+    lines = zip(known["chrom"], known["start"], known["end"], q)
+    path.write_text("".join(f"{c}\t{s}\t{e}\t.\t0\t.\t{v}\t{v}\t{v}\t-1\n" for c, s, e, v in lines))
+    spec = replace(frame.data.spec, peaks={"mine": path})
+    data = SimpleNamespace(spec=spec)
+    scores, origin = peak_rankings(replace(frame, data=data), tmp_path, (1.0, 1e-9))  # type: ignore[arg-type]
+    assert "peaks of the dataset (mine)" in origin
+    everything, strict = scores["MACS q < 1"], scores["MACS q < 1e-09"]
+    assert 0 < (strict > 0).sum() < (everything > 0).sum()
+    planted = frame.planted
+    assert planted is not None
+    assert score_truth(everything, planted, 10).value > 0.5
+
+
+def test_every_window_keeps_the_same_number_of_bins_and_its_promoter(frame: Frame) -> None:
+    scores = np.random.default_rng(0).normal(size=(60, 32))  # negative scores too
+    kept = keep_best(scores, frame, 0.25)
+    inside = frame.usable.sum(1) == frame.usable.sum(1).max()
+    num = int(0.25 * frame.usable.sum(1).max())
+    assert (kept & frame.usable)[inside].sum(1).tolist() == [num] * int(inside.sum())
+    assert kept[:, frame.promoter].all()
+    row = int(np.flatnonzero(inside)[0])
+    best = np.argsort(-np.where(frame.usable[row], scores[row], -np.inf))[:num]
+    assert set(np.flatnonzero(kept[row] & frame.usable[row])) == set(best)
+    nothing = keep_best(np.zeros((60, 32)), frame, 0.25)  # no peak anywhere: the promoter alone
+    assert (nothing == frame.promoter).all()
+
+
+def test_scores_in_other_orders_and_bins_find_their_place(frame: Frame) -> None:
+    values = np.random.default_rng(0).random((60, 64), dtype=np.float32)
+    order = np.random.default_rng(1).permutation(60)
+    placed = in_frame(frame.index[order], values[order], frame)
+    np.testing.assert_allclose(placed, values.reshape(60, 32, 2).mean(2), rtol=1e-6)
+    coarse = in_frame(frame.index, values[:, :8], frame)
+    np.testing.assert_array_equal(coarse[:, ::4], values[:, :8])
+    with pytest.raises(ConfigError, match="1 genes are missing"):
+        in_frame(frame.index[1:], values[1:], frame)
+    with pytest.raises(ConfigError, match="12 bins"):
+        in_frame(frame.index, values[:, :12], frame)
+
+
+def test_small_arithmetic() -> None:
+    a, b, c = (np.array(bits, dtype=bool) for bits in ([1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 0, 0]))
+    assert mean_jaccard({0: a, 1: b, 2: c}) == pytest.approx((1 / 3 + 1 + 1 / 3) / 3)
+    assert np.isnan(mean_jaccard({0: a}))
+    assert [num_epochs(6000, genes) for genes in (600, 100, 100_000)] == [10, 30, 2]
+    assert num_epochs(None, 10) is None
+
+
+def test_summary_takes_means_over_seeds_and_orders_by_area() -> None:
+    import pandas as pd
+
+    shared = {"kept": 0.1, "jaccard": 0.5, "own_share": np.nan, "auprc_low": 0.1, "auprc_high": 0.9}
+    rows = pd.DataFrame(
+        [
+            {"arm": "peaks", "seed": -1, "auprc": 0.3, "curve_0.1": 0.2, **shared},
+            {"arm": "own", "seed": 0, "auprc": 0.7, "curve_0.1": 0.6, **shared},
+            {"arm": "own", "seed": 1, "auprc": 0.9, "curve_0.1": np.nan, **shared},
+        ]
+    )
+    table = summarise(rows)
+    assert table["ranking"].tolist() == ["own", "peaks"]
+    assert table["AUPRC"].tolist() == pytest.approx([0.8, 0.3])
+    assert table["seeds"].tolist() == [2, 0]
+    assert "own share" not in table
+    assert margins(table, "own") == pytest.approx({"peaks": 0.5})
+    curve = curve_of(table)
+    assert curve.index.tolist() == [0.1]
+    assert curve.loc[0.1, "own"] == pytest.approx(0.6)
