@@ -27,8 +27,9 @@ _HOW = (
     "genes, trained rankings as mean over seeds. precision, recall: the best bins of all windows together, as many "
     "as are planted. kept: share of the free bins kept (less than asked where a ranking runs out of peaks); own "
     "share: what the selector itself keeps. retrain r: test Pearson of a predictor trained anew on the kept bins "
-    "alone. sufficiency and comprehensiveness: test Pearson of a predictor trained on random masks from the kept bins "
-    "alone, and what it loses without them; shifts: mean absolute change of its prediction, in units of the target."
+    "alone; pattern r: of one that is shown where they lie and nothing else. sufficiency and comprehensiveness: test "
+    "Pearson of a predictor trained on random masks from the kept bins alone, and what it loses without them; shifts: "
+    "mean absolute change of its prediction, in units of the target."
 )
 
 

@@ -1,4 +1,4 @@
-"""`seqexp benchmark discovery` on a tiny simulated genome: everything it writes, equal terms, going on, and bad input."""
+"""`seqexp benchmark discovery` on a tiny simulated genome: what it writes, equal terms, going on, bad input."""
 
 from __future__ import annotations
 

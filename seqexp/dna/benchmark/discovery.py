@@ -131,9 +131,10 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
     results = WorldResults(world.name, frame, budget, prevalence, num_genes, peaks_from=peaks_from)
     results.kept = {key: keep_best(values, frame, budget) for key, values in scores.items()}
     results.rows = _rows(scores, own, results)
-    _read(plan, results, scores, folder, common_flags(dataset, 0, plan.minutes, epochs), say)
+    reader_epochs = num_epochs(plan.reader_windows, num_genes["train"])
+    _read(plan, results, scores, folder, common_flags(dataset, 0, plan.minutes, reader_epochs), say)
     if is_first and plan.sizes and frame.planted is not None:
-        results.sizes = _sizes(plan, world, dataset, folder, frame, say)
+        results.sizes = _sizes(plan, world, dataset, folder, results, say)
     return results
 
 
@@ -215,7 +216,7 @@ def _read(
             table.loc[at, name] = value
         for share, value in accuracy_curve(asked, frame, scores[key], plan.curve).items():
             table.loc[at, f"curve_{share:g}"] = value
-    if not plan.retrain_seeds:
+    if plan.retrain_worlds is not None and results.name not in plan.retrain_worlds:
         return
     say(f"{results.name}: reader with everything open")
     bound = retrain(folder / "readers" / _slug(OPEN), plan.reader, flags, None, frame)
@@ -225,15 +226,28 @@ def _read(
         say(f"{results.name}: reader trained anew under the mask of {key[0]}")
         bound = retrain(folder / "readers" / _slug(key[0]), plan.reader, flags, results.kept[key], frame)
         table.loc[at, ["retrain", "retrain_low", "retrain_high"]] = bound[:3]
+        if key[0] == plan.arms[0].name:
+            blind = [*flags, "--model.network.init_args.is_blind=true"]
+            say(f"{results.name}: reader of the pattern of that mask alone")
+            bound = retrain(
+                folder / "readers" / f"{_slug(key[0])}_pattern", plan.reader, blind, results.kept[key], frame
+            )
+            table.loc[at, "pattern"] = bound.value
 
 
-def _sizes(plan: DiscoveryPlan, world: World, dataset: Path, folder: Path, frame: Frame, say: Say) -> pd.DataFrame:
+def _sizes(
+    plan: DiscoveryPlan, world: World, dataset: Path, folder: Path, results: WorldResults, say: Say
+) -> pd.DataFrame:
     """AUPRC of the first arm by number of training genes."""
     arm, seed = plan.arms[0], world.seeds[0]
-    test = frame.of_split("test")
+    test, num_train = results.frame.of_split("test"), results.num_genes["train"]
     assert test.planted is not None
     rows = []
     for size in plan.sizes:
+        if size >= num_train:  # the arm as it is
+            own = results.rows[(results.rows["arm"] == arm.name) & (results.rows["seed"] == seed)].iloc[0]
+            rows.append({"genes": num_train, **{name: own[name] for name in ("auprc", "auprc_low", "auprc_high")}})
+            break
         flags = common_flags(dataset, seed, plan.minutes, num_epochs(plan.windows, size))
         limited = Arm(arm.name, arm.config, arm.score, (*arm.flags, f"--data.init_args.max_train_genes={size}"))
         run = _trained(folder / "sizes" / str(size), limited, seed, flags, say)

@@ -15,7 +15,7 @@ from seqexp.core.yaml_fields import check_keys
 SCORES = ("mask", "gradient")
 _KEYS = (
     *("name", "title", "worlds", "arms", "reader", "budget", "promoter_bp", "seeds", "minutes", "windows"),
-    *("q_values", "curve", "sizes", "retrain_seeds"),
+    *("q_values", "curve", "sizes", "reader_windows", "retrain_worlds"),
 )
 _ARM_KEYS = ("config", "score", "worlds", "flags", "seeds")
 _WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format")
@@ -100,8 +100,10 @@ class DiscoveryPlan:
         Budgets of the accuracy curve.
     sizes : tuple of int
         Numbers of training genes for the first arm, in the first world.
-    retrain_seeds : tuple of int
-        Seeds of the retrained predictors; none leaves the retraining out.
+    reader_windows : int, optional
+        The same as ``windows`` for the readers.
+    retrain_worlds : tuple of str, optional
+        Worlds in which a reader is trained anew under every mask; all by default.
     """
 
     name: str
@@ -116,7 +118,8 @@ class DiscoveryPlan:
     q_values: tuple[float, ...] = (0.01, 0.05, 0.2)
     curve: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
     sizes: tuple[int, ...] = ()
-    retrain_seeds: tuple[int, ...] = (0,)
+    reader_windows: int | None = None
+    retrain_worlds: tuple[str, ...] | None = None
     path: Path = field(default_factory=Path)
 
     @classmethod
@@ -150,6 +153,7 @@ class DiscoveryPlan:
         budget = content.get("budget")
         if budget not in (None, "truth") and not (isinstance(budget, float) and 0 < budget < 1):
             raise ConfigError(f"budget: {budget!r}", where=path, expected="a share of the bases, or truth")
+        retrained = content.get("retrain_worlds")
         return cls(
             name=str(content["name"]),
             title=str(content.get("title", content["name"])),
@@ -163,7 +167,8 @@ class DiscoveryPlan:
             q_values=tuple(float(q) for q in content.get("q_values", cls.q_values)),
             curve=tuple(float(share) for share in content.get("curve", cls.curve)),
             sizes=tuple(int(size) for size in content.get("sizes", ())),
-            retrain_seeds=tuple(int(seed) for seed in content.get("retrain_seeds", (0,))),
+            reader_windows=None if content.get("reader_windows") is None else int(content["reader_windows"]),
+            retrain_worlds=None if retrained is None else tuple(map(str, retrained)),
             path=path,
         )
 

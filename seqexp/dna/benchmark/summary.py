@@ -15,6 +15,7 @@ _MEANS = {
     "own_share": "own share",
     "kept": "kept",
     "retrain": "retrain r",
+    "pattern": "pattern r",
     "sufficiency": "sufficiency r",
     "comprehensiveness": "comprehensiveness r",
     "shift_kept": "shift, kept alone",

@@ -19,7 +19,7 @@ from seqexp.training.fit import run_fit
 from seqexp.training.folder import read_record
 from seqexp.training.run import Run
 
-EPOCHS = (2, 30)  # fewest and most that a fixed number of windows may mean
+EPOCHS = (1, 20)  # fewest and most that a fixed number of windows may mean
 
 
 def train(folder: Path, config: str, flags: Sequence[str]) -> Run:

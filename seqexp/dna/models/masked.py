@@ -66,6 +66,12 @@ class MaskedExpression(nn.Module):
     random_masks : float
         Share of the training windows that are read through a random mask, of a share of bins drawn evenly from 0 to 1
         and in stretches of :data:`RUN_BINS` bins, so that masks never seen can be given later.
+    bin_dropout : float
+        Chance of a bin to be closed in training, whatever the mask. A frozen mask shows the same few bins of a gene in
+        every epoch, which a predictor soon knows by heart.
+    is_blind : bool
+        Blank every base and signal, kept or not: what is left is the pattern of the mask, which may tell of expression
+        by itself.
 
     Raises
     ------
@@ -85,6 +91,8 @@ class MaskedExpression(nn.Module):
         signal_stem: SignalStem | None = None,
         masks: Path | None = None,
         random_masks: float = 0.0,
+        bin_dropout: float = 0.0,
+        is_blind: bool = False,
     ) -> None:
         super().__init__()
         parts: dict[str, Any] = {"stem": stem, "predictor": predictor}
@@ -93,8 +101,11 @@ class MaskedExpression(nn.Module):
             raise ConfigError(f"parts of different widths: {widths}", where="model", expected="one width for all")
         if not 0 <= random_masks <= 1 or (masks is not None and random_masks):
             raise ConfigError(f"random_masks {random_masks}, masks {masks}", expected="a share, or frozen masks")
+        if not 0 <= bin_dropout < 1:
+            raise ConfigError(f"bin_dropout {bin_dropout}", expected="a chance, 0 or more and below 1")
         self.stem, self.predictor, self.head, self.signal_stem = stem, predictor, head, signal_stem
-        self.bin_bp, self.random_masks = int(parts["stem"].bin_bp), random_masks
+        self.bin_dropout = bin_dropout
+        self.bin_bp, self.random_masks, self.is_blind = int(parts["stem"].bin_bp), random_masks, is_blind
         self.num_tracks = 0 if signal_stem is None else len(signal_stem.scale)
         self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
         self.register_buffer("target_mean", torch.zeros(()))
@@ -116,11 +127,13 @@ class MaskedExpression(nn.Module):
         """Predictions (B, 1) from bases (B, L, 4) and binned signals (B, N, T) of a batch, given apart from it."""
         distance_bp = token_distance_bp(batch, self.bin_bp)
         used = self._mask(batch, distance_bp) if mask is None else mask.float()
+        if self.training and self.bin_dropout:
+            used = used * (torch.rand_like(used) >= self.bin_dropout)
         share = used.unsqueeze(-1)
-        by_base = share.repeat_interleave(self.bin_bp, dim=1)
-        tokens = self.stem(one_hot * by_base)
+        seen = torch.zeros_like(share) if self.is_blind else share
+        tokens = self.stem(one_hot * seen.repeat_interleave(self.bin_bp, dim=1))
         if self.signal_stem is not None:
-            tokens = tokens + self.signal_stem(torch.nan_to_num(signals[..., : self.num_tracks]) * share)
+            tokens = tokens + self.signal_stem(torch.nan_to_num(signals[..., : self.num_tracks]) * seen)
         shown = share * tokens + (1 - share) * self.null_token
         raw = self.head(
             self.predictor(shown, gate=used), mask=used, distance_bp=distance_bp, covariates=batch.covariates

@@ -17,6 +17,7 @@ from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
 from seqexp.dna.selectors.sequence import SequenceEvidence
 
 PRICE_STEP = 0.05  # of the way to the price that would meet the budget, per training step
+ALMOST_ALL = 0.999  # the most that a budget may be: all has no price
 PRICE_RANGE, PRICE_HALVINGS = 30.0, 40  # where the price of a budget is looked for, in log-odds
 LONGEST_STEP = 1.0  # of the price of a mask with exact zeros, in log-odds: all open at a small budget would overshoot
 
@@ -82,6 +83,9 @@ class BetaSelector(SequenceEvidence):
         Whether the budget holds on average over windows or in each of them. In each, it is the best bins of a window
         that have odds above one: with ``is_hard`` exactly so many are kept, and how many can tell the predictor
         nothing.
+    budget_steps : int
+        Training steps over which the budget falls from everything to what is asked, by a constant factor per step, so
+        that the predictor has learned to read before it must do without; evaluation always keeps what is asked.
 
     Raises
     ------
@@ -90,6 +94,7 @@ class BetaSelector(SequenceEvidence):
     """
 
     price: Tensor
+    num_steps: Tensor
 
     def __init__(
         self,
@@ -113,6 +118,7 @@ class BetaSelector(SequenceEvidence):
         distance_weight: float | None = None,
         context_channels: int = 0,
         budget_scope: Literal["data", "window"] = "data",
+        budget_steps: int = 0,
     ) -> None:
         super().__init__(width, num_tracks, signal_weight, learns_signals, context_channels)
         if not 0 < prior_mean < 1:
@@ -138,7 +144,9 @@ class BetaSelector(SequenceEvidence):
                 where="selector",
                 expected="data, or window with a budget and the rule odds",
             )
-        self.budget, self.budget_scope = budget, budget_scope
+        self.budget, self.budget_scope, self.budget_steps = budget, budget_scope, budget_steps
+        if budget_steps:
+            self.register_buffer("num_steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("price", torch.zeros(()))
         place = PlaceEvidence(num_contacts, contact_weight, distance_weight)
         self.num_contacts = num_contacts
@@ -197,7 +205,9 @@ class BetaSelector(SequenceEvidence):
         soft = relaxed.rsample() if self.training and self.is_sampled else relaxed.point()
         mask, forced = apply_forced(straight_through(soft) if self.is_hard else soft, kept, blacklist)
         if self.training and self.budget is not None and self.budget_scope == "data":
-            self._update_price(relaxed.point().detach()[~forced], self.budget)
+            self._update_price(relaxed.point().detach()[~forced], self._present_budget())
+        if self.training and self.budget_steps:
+            self.num_steps += 1
         kl = relaxed.divergence(self._prior(soft)).masked_fill(forced, 0.0)
         return Selection(mask, kl, posterior.alpha, posterior.beta, forced, sequence, signal, place)
 
@@ -214,11 +224,18 @@ class BetaSelector(SequenceEvidence):
         of_others = BetaFactor.from_logit(beside + prior.logit, torch.full_like(beside, self.signal_precision))
         return combine([of_sequence, of_others], prior, self.rule)
 
+    def _present_budget(self) -> float:
+        """Share to keep now: everything at the first step of training, later what is asked, in evaluation always."""
+        if not (self.training and self.budget_steps):
+            return float(self.budget or 0.0)
+        passed = min(1.0, int(self.num_steps) / self.budget_steps)
+        return min(float(self.budget or 0.0) ** passed, ALMOST_ALL)
+
     @torch.no_grad()
     def _window_price(self, logit: Tensor, forced: Tensor) -> Tensor:
         """Price (B, 1) at which the budgeted share of the free bins of each window have odds above one."""
         free = logit.masked_fill(forced, -torch.inf).sort(dim=1, descending=True).values
-        num_kept = ((~forced).sum(dim=1, keepdim=True) * float(self.budget or 0.0)).round().long()
+        num_kept = ((~forced).sum(dim=1, keepdim=True) * self._present_budget()).round().long()
         last = free.gather(1, (num_kept - 1).clamp_min(0))
         first_out = free.gather(1, num_kept.clamp_max(free.shape[1] - 1))
         edge = torch.where(first_out.isfinite(), (last + first_out) / 2, last)

@@ -133,7 +133,7 @@ def test_small_arithmetic() -> None:
     a, b, c = (np.array(bits, dtype=bool) for bits in ([1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 0, 0]))
     assert mean_jaccard({0: a, 1: b, 2: c}) == pytest.approx((1 / 3 + 1 + 1 / 3) / 3)
     assert np.isnan(mean_jaccard({0: a}))
-    assert [num_epochs(6000, genes) for genes in (600, 100, 100_000)] == [10, 30, 2]
+    assert [num_epochs(6000, genes) for genes in (600, 100, 100_000)] == [10, 20, 1]
     assert num_epochs(None, 10) is None
 
 

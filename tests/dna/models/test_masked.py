@@ -75,6 +75,8 @@ def test_masks_that_cannot_be_read_or_meant(tmp_path: Path) -> None:
         load_kept(tmp_path / "no.npz")
     with pytest.raises(ConfigError, match="random_masks"):
         reader(random_masks=1.5)
+    with pytest.raises(ConfigError, match="bin_dropout"):
+        reader(bin_dropout=1.0)
 
 
 def test_random_masks_only_in_training_of_all_shares_and_in_stretches() -> None:
@@ -106,3 +108,29 @@ def test_calibration_takes_scales_and_counts_tracks_without_contacts() -> None:
     assert net(with_contact).prediction.shape == (ROWS, 1)
     with pytest.raises(ConfigError, match="3 tracks"):
         net.calibrate(DataStatistics(("a", "b", "c"), quantiles, levels, 5.0, 2.0, 10))
+
+
+def test_a_blind_reader_sees_the_pattern_of_the_mask_alone() -> None:
+    net, batch = reader(is_blind=True), make_batch()
+    other = replace(batch, codes=(batch.codes + 1) % 4, signals=batch.signals + 3)
+    mask = (torch.arange(BINS) % 3 == 0).float().expand(ROWS, -1)
+    torch.testing.assert_close(net(other, mask).prediction, net(batch, mask).prediction)
+    assert (net(batch, 1 - mask).prediction - net(batch, mask).prediction).abs().max() > 1e-5
+
+
+def test_bins_drop_out_in_training_only_and_in_the_share_asked() -> None:
+    class Seen(torch.nn.Module):
+        width = WIDTH
+
+        def forward(self, x: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
+            self.gate = gate
+            return x
+
+    net, batch = reader(bin_dropout=0.3), make_batch(rows=200)
+    net.predictor = Seen()
+    mask = (torch.arange(BINS) < 20).float().expand(200, -1)
+    net(batch, mask)
+    assert torch.equal(net.predictor.gate, mask)
+    net.train()(batch, mask)
+    assert not net.predictor.gate[:, 20:].any()
+    assert net.predictor.gate[:, :20].mean() == pytest.approx(0.7, abs=0.02)

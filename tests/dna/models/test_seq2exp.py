@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.conv import SequenceStem
+from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.encoders.mamba2 import Mamba2Encoder
 from seqexp.dna.encoders.motif_stem import MotifStem
 from seqexp.dna.heads.additive import AdditiveHead
@@ -30,7 +31,16 @@ def mamba2() -> nn.Module:
     return Mamba2Encoder(WIDTH, num_layers=2, head_dim=8, state_size=8, chunk=8)
 
 
-ENCODERS: dict[str, Callable[[], nn.Module]] = {"conv": conv, "conv, batch": lambda: conv("batch"), "mamba2": mamba2}
+def mamba() -> nn.Module:
+    return MambaEncoder(WIDTH, num_layers=4, state_size=8)
+
+
+ENCODERS: dict[str, Callable[[], nn.Module]] = {
+    "conv": conv,
+    "conv, batch": lambda: conv("batch"),
+    "mamba": mamba,
+    "mamba2": mamba2,
+}
 HEADS: dict[str, Callable[[], nn.Module]] = {
     "attention": lambda: ExpressionHead(WIDTH, dropout=0.0, num_scans=1),
     "additive": lambda: AdditiveHead(WIDTH),

@@ -167,3 +167,22 @@ def test_budget_of_each_window_keeps_exactly_its_best_bins() -> None:
 def test_budget_of_each_window_needs_a_budget_and_additive_odds(settings: dict[str, float | str]) -> None:
     with pytest.raises(ConfigError, match="budget_scope"):
         selector(budget_scope="window", **settings)
+
+
+@pytest.mark.parametrize("scope", ["data", "window"])
+def test_budget_falls_step_by_step_in_training_and_is_what_is_asked_in_evaluation(scope: str) -> None:
+    model = selector(is_hard=True, is_sampled=False, budget=0.1, budget_scope=scope, budget_steps=100).train()
+    shares = []
+    for seed in range(150):
+        chosen = model(*window(seed, rows=40))
+        shares.append(float(chosen.mask.detach().mean()))
+        if seed == 50:
+            evaluated = model.eval()(*window(999, rows=40)).mask.mean()
+            model.train()
+    if scope == "window":
+        assert shares[0] == pytest.approx(1.0, abs=0.05)
+        assert shares[50] == pytest.approx(0.1**0.5, abs=0.02)
+        assert float(evaluated) == pytest.approx(0.1)
+    assert shares[-1] == pytest.approx(0.1, abs=0.03)
+    assert int(model.num_steps) == 150
+    assert "num_steps" not in selector().state_dict()
