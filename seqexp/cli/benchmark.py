@@ -13,7 +13,7 @@ from seqexp.cli.names import named_path
 EPILOG = """examples:
   seqexp benchmark crispri --pairs EPCrisprBenchmark_combined_data.training_K562.GRCh38.tsv.gz --out crispri.tsv
   seqexp benchmark crispri --pairs PAIRS.tsv.gz --elements mine=elements_per_gene.bed --elements MACS3=a.narrowPeak \\
-      --masks runs/k562 --out crispri.tsv
+      --masks runs/k562 --tracks gradients=attribution.bw --out crispri.tsv
 
 Elements that are named by gene count for that gene only, others for every gene. A pair without an element scores 0, so
 read the coverage beside the area. Baselines (distance, DHS, both, and with H3K27ac) are always printed.
@@ -84,6 +84,8 @@ def _crispri(arguments: argparse.Namespace) -> int:
         scores[name] = crispri.element_scores(pairs, crispri.read_elements(path, pairs))
     for name, path in map(named_path, arguments.masks):
         scores[f"mask of {name}"] = crispri.mask_scores(pairs, load_masks(path))
+    for name, path in map(named_path, arguments.tracks):
+        scores[f"track {name}"] = crispri.track_scores(pairs, path)
     table = crispri.score_table(pairs, scores, arguments.resamples)
     with atomic_path(arguments.out) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="NaN")
@@ -111,7 +113,14 @@ def _parser() -> argparse.ArgumentParser:
         "--elements", action="append", default=[], metavar="[NAME=]FILE", help="BED or narrowPeak; may be repeated"
     )
     crispri.add_argument(
-        "--masks", action="append", default=[], metavar="[NAME=]RUN", help="run folder with masks; may be repeated"
+        "--masks", action="append", default=[], metavar="[NAME=]RUN", help="run folder or masks.npz; may be repeated"
+    )
+    crispri.add_argument(
+        "--tracks",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="bigWig of attributions; may be repeated",
     )
     crispri.add_argument("--resamples", type=int, default=200, help="bootstrap draws of genes (default: %(default)s)")
     crispri.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")

@@ -10,6 +10,7 @@ from seqexp.core.files import atomic_path
 from seqexp.dna.benchmark.discovery import WorldResults
 from seqexp.dna.benchmark.plan import DiscoveryPlan
 from seqexp.dna.benchmark.summary import margins, summarise
+from seqexp.dna.benchmark.trained import slug
 from seqexp.dna.elements.enrichment import dataset_features, feature_enrichment
 from seqexp.report.metrics_file import write_json
 
@@ -40,7 +41,12 @@ def enrichment_tables(world: WorldResults, plan: DiscoveryPlan, num_permutations
 
 
 def write_tables(out: Path, plan: DiscoveryPlan, results: list[WorldResults], enrichments: Enrichments) -> list[Path]:
-    """Write ``rankings.tsv`` (a row per world, ranking and seed), ``summary.tsv``, ``sizes.tsv``, ``metrics.json``."""
+    """Write the tables, ``metrics.json``, and the scores of each ranking for the test genes as ``masks.npz`` files.
+
+    ``rankings.tsv`` has a row per world, ranking and seed, ``summary.tsv`` one per world and ranking, ``sizes.tsv`` one
+    per number of training genes; ``scores/WORLD/RANKING.npz`` holds the first seed, for ``seqexp elements`` and
+    ``seqexp benchmark crispri --masks``.
+    """
     method = plan.arms[0].name
     tables = {
         "rankings.tsv": pd.concat([world.rows.assign(world=world.name) for world in results]),
@@ -48,15 +54,21 @@ def write_tables(out: Path, plan: DiscoveryPlan, results: list[WorldResults], en
         "sizes.tsv": pd.concat([world.sizes for world in results]),
     }
     for name, tested in enrichments.items():
-        tables |= {f"enrichment_{name}_{ranking}.tsv": table for ranking, table in tested.items()}
+        tables |= {f"enrichment_{name}_{slug(ranking)}.tsv": table for ranking, table in tested.items()}
     written = []
     for name, table in tables.items():
         if not len(table):
             continue
-        path = out / name.replace(" ", "_").replace("<", "")
+        path = out / name
         with atomic_path(path) as temporary:
             table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="NaN")
         written.append(path)
+    for world in results:
+        test = world.frame.rows("test")
+        part = world.frame.masks.select(test)
+        for ranking, seed in dict(reversed([(name, key) for name, key in world.scores])).items():
+            place = out / "scores" / world.name / f"{slug(ranking)}.npz"
+            part.with_values(world.scores[ranking, seed][test]).save(place)
     metrics: dict[str, object] = {"plan": plan.name, "method": method}
     for world in results:
         summary = summarise(world.rows).set_index("ranking")

@@ -13,6 +13,7 @@ import yaml
 
 from seqexp.cli.main import main
 from seqexp.core.resources import shipped_folder
+from seqexp.dna.elements.masks import MaskSet
 
 SPAN = 4096
 
@@ -78,6 +79,9 @@ def test_every_ranking_is_scored_on_equal_terms(benchmark: tuple[Path, Path]) ->
     wanted = ["retrain", "sufficiency", "comprehensiveness", "shift_kept", "shift_removed", "curve_0.05", "curve_0.2"]
     assert np.isfinite(first[wanted].to_numpy(float)).all()
     assert pd.read_csv(out / "sizes.tsv", sep="\t")["genes"].tolist() == [8]
+    saved = MaskSet.load(out / "scores" / "clean" / "seqexp.npz")
+    assert set(saved.splits or ()) == {"test"}
+    assert saved.values.std() > 0
     page = (out / "report.html").read_text()
     assert page.count("<svg") >= 6
     assert "MACS3 q &lt; 0.05" in page or "MACS3 q < 0.05" in page

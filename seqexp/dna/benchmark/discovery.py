@@ -18,7 +18,7 @@ from seqexp.dna.benchmark.frame import Frame, make_frame
 from seqexp.dna.benchmark.plan import Arm, DiscoveryPlan, World
 from seqexp.dna.benchmark.rankings import peak_rankings, plain_rankings
 from seqexp.dna.benchmark.reading import accuracy_curve, faithfulness, keep_best, mean_jaccard, retrain
-from seqexp.dna.benchmark.trained import arm_scores, common_flags, num_epochs, train
+from seqexp.dna.benchmark.trained import arm_scores, common_flags, num_epochs, slug, train
 from seqexp.dna.elements.calling import kept_bins
 from seqexp.dna.elements.truth import at_budget, score_truth
 from seqexp.dna.loaders.data import SequenceData
@@ -55,6 +55,8 @@ class WorldResults:
         Where the peaks come from.
     sizes : DataFrame
         AUPRC of the first arm by number of training genes.
+    scores : dict
+        Ranking and seed to the scores (R, N) of all genes; seed -1 where there is none.
     kept : dict
         Ranking and seed to the kept bins (R, N) at the budget, of all genes.
     """
@@ -68,6 +70,7 @@ class WorldResults:
     open_accuracy: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     peaks_from: str = ""
     sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    scores: dict[tuple[str, int], Scores] = field(default_factory=dict)
     kept: dict[tuple[str, int], NDArray[np.bool_]] = field(default_factory=dict)
 
 
@@ -129,6 +132,7 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
             scores[arm.name, seed] = arm_scores(run, arm, frame)
             own[arm.name, seed] = _own_share(run, frame) if arm.score == "mask" else math.nan
     results = WorldResults(world.name, frame, budget, prevalence, num_genes, peaks_from=peaks_from)
+    results.scores = scores
     results.kept = {key: keep_best(values, frame, budget) for key, values in scores.items()}
     results.rows = _rows(scores, own, results)
     reader_epochs = num_epochs(plan.reader_windows, num_genes["train"])
@@ -140,11 +144,7 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
 
 def _trained(folder: Path, arm: Arm, seed: int, flags: list[str], say: Say) -> Run:
     say(f"{folder.name}: {arm.name}, seed {seed}")
-    return train(folder / "arms" / _slug(arm.name) / f"seed{seed}", arm.config, [*flags, *arm.flags])
-
-
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in name)
+    return train(folder / "arms" / slug(arm.name) / f"seed{seed}", arm.config, [*flags, *arm.flags])
 
 
 def _own_share(run: Run, frame: Frame) -> float:
@@ -216,21 +216,22 @@ def _read(
             table.loc[at, name] = value
         for share, value in accuracy_curve(asked, frame, scores[key], plan.curve).items():
             table.loc[at, f"curve_{share:g}"] = value
-    if plan.retrain_worlds is not None and results.name not in plan.retrain_worlds:
+    first = [at for at in first if plan.is_retrained(results.name, str(table.at[at, "arm"]))]
+    if not first:
         return
     say(f"{results.name}: reader with everything open")
-    bound = retrain(folder / "readers" / _slug(OPEN), plan.reader, flags, None, frame)
+    bound = retrain(folder / "readers" / slug(OPEN), plan.reader, flags, None, frame)
     results.open_accuracy = bound[:3]
     for at in first:
         key = (str(table.at[at, "arm"]), int(table.at[at, "seed"]))
         say(f"{results.name}: reader trained anew under the mask of {key[0]}")
-        bound = retrain(folder / "readers" / _slug(key[0]), plan.reader, flags, results.kept[key], frame)
+        bound = retrain(folder / "readers" / slug(key[0]), plan.reader, flags, results.kept[key], frame)
         table.loc[at, ["retrain", "retrain_low", "retrain_high"]] = bound[:3]
         if key[0] == plan.arms[0].name:
             blind = [*flags, "--model.network.init_args.is_blind=true"]
             say(f"{results.name}: reader of the pattern of that mask alone")
             bound = retrain(
-                folder / "readers" / f"{_slug(key[0])}_pattern", plan.reader, blind, results.kept[key], frame
+                folder / "readers" / f"{slug(key[0])}_pattern", plan.reader, blind, results.kept[key], frame
             )
             table.loc[at, "pattern"] = bound.value
 

@@ -15,7 +15,7 @@ from seqexp.core.yaml_fields import check_keys
 SCORES = ("mask", "gradient")
 _KEYS = (
     *("name", "title", "worlds", "arms", "reader", "budget", "promoter_bp", "seeds", "minutes", "windows"),
-    *("q_values", "curve", "sizes", "reader_windows", "retrain_worlds"),
+    *("q_values", "curve", "sizes", "reader_windows", "retrain_worlds", "retrain"),
 )
 _ARM_KEYS = ("config", "score", "worlds", "flags", "seeds")
 _WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format")
@@ -103,7 +103,9 @@ class DiscoveryPlan:
     reader_windows : int, optional
         The same as ``windows`` for the readers.
     retrain_worlds : tuple of str, optional
-        Worlds in which a reader is trained anew under every mask; all by default.
+        Worlds in which a reader is trained anew under masks; all by default.
+    retrain : tuple of str, optional
+        Rankings under whose masks it is trained anew; all by default.
     """
 
     name: str
@@ -120,6 +122,7 @@ class DiscoveryPlan:
     sizes: tuple[int, ...] = ()
     reader_windows: int | None = None
     retrain_worlds: tuple[str, ...] | None = None
+    retrain: tuple[str, ...] | None = None
     path: Path = field(default_factory=Path)
 
     @classmethod
@@ -153,7 +156,7 @@ class DiscoveryPlan:
         budget = content.get("budget")
         if budget not in (None, "truth") and not (isinstance(budget, float) and 0 < budget < 1):
             raise ConfigError(f"budget: {budget!r}", where=path, expected="a share of the bases, or truth")
-        retrained = content.get("retrain_worlds")
+        worlds_named, rankings_named = (content.get(name) for name in ("retrain_worlds", "retrain"))
         return cls(
             name=str(content["name"]),
             title=str(content.get("title", content["name"])),
@@ -168,9 +171,15 @@ class DiscoveryPlan:
             curve=tuple(float(share) for share in content.get("curve", cls.curve)),
             sizes=tuple(int(size) for size in content.get("sizes", ())),
             reader_windows=None if content.get("reader_windows") is None else int(content["reader_windows"]),
-            retrain_worlds=None if retrained is None else tuple(map(str, retrained)),
+            retrain_worlds=None if worlds_named is None else tuple(map(str, worlds_named)),
+            retrain=None if rankings_named is None else tuple(map(str, rankings_named)),
             path=path,
         )
+
+    def is_retrained(self, world: str, ranking: str) -> bool:
+        """Whether a reader is trained anew under the mask of a ranking in a world."""
+        in_world = self.retrain_worlds is None or world in self.retrain_worlds
+        return in_world and (self.retrain is None or ranking in self.retrain)
 
     def arms_of(self, world: World) -> tuple[Arm, ...]:
         """Arms that take part in a world."""

@@ -92,3 +92,8 @@ def in_frame(index: NDArray[np.int64], values: NDArray[np.float32], frame: Frame
     if fine:
         return ordered.reshape(len(ordered), num_bins, -1).mean(axis=2, dtype=np.float32)
     return np.repeat(ordered, num_bins // values.shape[1], axis=1).astype(np.float32)
+
+
+def slug(name: str) -> str:
+    """A ranking's name as the name of a file."""
+    return "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in name)

@@ -18,6 +18,9 @@ from seqexp.core.errors import DataError
 from seqexp.core.tables import read_table
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.peaks import read_peaks
+from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.names import NameMap
+from seqexp.dna.genome.tracks import TrackSet
 from seqexp.objectives.bootstrap import bootstrap_interval
 from seqexp.objectives.metrics import average_precision
 
@@ -162,6 +165,24 @@ def mask_scores(pairs: pd.DataFrame, masks: MaskSet) -> tuple[Scores, NDArray[np
         first, last = (max(start, window.start) - window.start), (min(end, window.end) - window.start)
         is_covered[pair] = True
         scores[pair] = values[first // masks.bin_bp : -(-last // masks.bin_bp)].max()
+    return scores, is_covered
+
+
+def track_scores(pairs: pd.DataFrame, path: str | Path) -> tuple[Scores, NDArray[np.bool_]]:
+    """Mean absolute value of a bigWig, such as an attribution, over the pair's element; the same for every gene.
+
+    Covered are elements with a value at any base; bases without one do not count.
+    """
+    track = TrackSet({"track": path}, missing="nan")
+    names = NameMap(track.chrom_sizes)
+    scores, is_covered = np.zeros(len(pairs)), np.zeros(len(pairs), dtype=bool)
+    for (chrom, start, end), rows in pairs.groupby(["chrom", "start", "end"]).indices.items():
+        known = names.find(str(chrom))
+        if known is None:
+            continue
+        values = np.abs(track.values(Interval(known, int(start), int(end)))[:, 0])
+        if not np.isnan(values).all():
+            scores[rows], is_covered[rows] = float(np.nanmean(values)), True
     return scores, is_covered
 
 

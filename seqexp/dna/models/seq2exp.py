@@ -56,6 +56,9 @@ class Seq2Exp(nn.Module):
     reads_hidden : bool
         Give the predictor the encoder's hidden states in place of the bare tokens: fewer windows are needed to learn
         it, but a kept position may then tell of its neighbourhood.
+    reader_stem : nn.Module, optional
+        A stem for the predictor alone, which sees kept bases and signals only. Without it both sides share ``stem``,
+        and where that looks beyond a bin, a kept bin tells a little of dropped neighbours.
 
     Raises
     ------
@@ -75,16 +78,24 @@ class Seq2Exp(nn.Module):
         head: nn.Module,
         signal_stem: nn.Module | None = None,
         reads_hidden: bool = False,
+        reader_stem: nn.Module | None = None,
     ) -> None:
         super().__init__()
         parts: dict[str, Any] = {"stem": stem, "encoder": encoder, "predictor": predictor}
+        parts |= {} if reader_stem is None else {"reader_stem": reader_stem}
         widths = {name: int(part.width) for name, part in parts.items()}
         if len(set(widths.values())) > 1:
             raise ConfigError(f"parts of different widths: {widths}", where="model", expected="one width for all")
         self.bin_bp = int(parts["stem"].bin_bp)
         self.stem, self.encoder, self.selector = stem, encoder, selector
         self.predictor, self.head, self.signal_stem = predictor, head, signal_stem
-        self.reads_hidden = reads_hidden
+        self.reads_hidden, self.reader_stem = reads_hidden, reader_stem
+        if reader_stem is not None and (reads_hidden or reader_stem.bin_bp != self.bin_bp):
+            raise ConfigError(
+                "a reader_stem beside reads_hidden, or of other bins than the stem",
+                where="model",
+                expected=f"reads_hidden: false, bin_bp: {self.bin_bp}",
+            )
         self.needs_penalties = ("signal",) if selector.learns_signals else ()
         self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
         self.register_buffer("target_mean", torch.zeros(()))
@@ -106,12 +117,17 @@ class Seq2Exp(nn.Module):
             ``contiguity`` (mean step of the posterior mean between free neighbours), ``kept`` (share of free bins
             kept) and ``kept_bp`` (the same in bases per window, for the log).
         """
-        tokens = self.stem(batch.one_hot())
+        one_hot = batch.one_hot()
+        tokens = self.stem(one_hot)
         signals, distance_bp = self.binned(batch), token_distance_bp(batch, self.bin_bp)
         hidden = self.encoder(tokens)
         selection = self.selector(hidden, signals, distance_bp, token_blacklist(batch, self.bin_bp))
         used = selection.mask if mask is None else mask.to(selection.mask)
-        prediction = self.read(hidden if self.reads_hidden else tokens, signals, used, distance_bp, batch.covariates)
+        tokens = hidden if self.reads_hidden else tokens
+        if self.reader_stem is not None:
+            tokens = self.reader_stem(one_hot * used.repeat_interleave(self.bin_bp, dim=1).unsqueeze(-1))
+            signals = torch.nan_to_num(signals) * used.unsqueeze(-1)
+        prediction = self.read(tokens, signals, used, distance_bp, batch.covariates)
         free = (~selection.forced).float()
         num_free = free.sum().clamp_min(1)
         penalties = {
@@ -121,7 +137,7 @@ class Seq2Exp(nn.Module):
             "contiguity": selection.contiguity(),
         }
         if self.selector.learns_signals:
-            penalties["signal"] = self.selector.agreement(hidden, signals)
+            penalties["signal"] = self.selector.agreement(hidden, self.binned(batch))
         return ModelOutput(prediction, penalties, selection)
 
     def read(self, tokens: Tensor, signals: Tensor, mask: Tensor, distance_bp: Tensor, covariates: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ arms:
   gradient: {config: reader.yaml, score: gradient, worlds: [real], flags: ["--model.lr=0.1"], seeds: [7]}
 reader: reader.yaml
 seeds: [0, 1]
+retrain_worlds: [real]
+retrain: [own]
 """
 
 
@@ -40,6 +42,9 @@ def test_worlds_arms_and_defaults(tmp_path: Path) -> None:
     assert plan.arms[1].flags == ("--model.lr=0.1",)
     assert plan.arms[1].seeds == (7,)
     assert plan.budget is None
+    assert plan.is_retrained("real", "own")
+    assert not plan.is_retrained("real", "gradient")
+    assert not plan.is_retrained("simulated", "own")
     assert plan.minutes == 60.0
 
 

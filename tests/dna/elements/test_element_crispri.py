@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyBigWig
 import pytest
 
 from seqexp.cli.benchmark import main
@@ -18,6 +19,7 @@ from seqexp.dna.elements.crispri import (
     read_elements,
     read_pairs,
     score_table,
+    track_scores,
 )
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.genome.interval import Interval
@@ -145,3 +147,16 @@ def test_published_baselines_are_reproduced(tmp_path: Path, capsys: pytest.Captu
     assert "134 positive" in printed
     assert "123 rows without a TSS" in printed  # three of the 137 positives among them
     assert pd.read_csv(out, sep="\t")["score"].unique().tolist() == ["1 / distance"]
+
+
+def test_a_track_scores_elements_by_its_mean_size_where_it_has_values(pairs_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "attribution.bw"
+    with pyBigWig.open(str(path), "w") as track:
+        track.addHeader([("1", 10_000), ("chr9", 500)])  # another name for chr1; no chr2
+        track.addEntries(["1", "1"], [1200, 1450], ends=[1250, 1500], values=[-4.0, 2.0])
+    scores, is_covered = track_scores(read_pairs(pairs_file), path)
+    assert scores.tolist() == pytest.approx([3.0, 2.0, 3.0, 0.0])  # 50 bases of 4 and 50 of 2; 50 of 2; no chr2
+    assert is_covered.tolist() == [True, True, True, False]
+    out = tmp_path / "table.tsv"
+    assert main(["crispri", "--pairs", str(pairs_file), "--tracks", f"mine={path}", "--out", str(out)]) == 0
+    assert "track mine" in set(pd.read_csv(out, sep="\t")["score"])

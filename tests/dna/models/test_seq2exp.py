@@ -12,7 +12,7 @@ from small_seq2exp import BIN_BP, BINS, ROWS, WIDTH, conv, make_batch, network
 from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.encoders.conv import SequenceStem
+from seqexp.dna.encoders.conv import SequenceStem, SignalStem
 from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.encoders.mamba2 import Mamba2Encoder
 from seqexp.dna.encoders.motif_stem import MotifStem
@@ -265,3 +265,38 @@ def test_evidence_that_only_a_penalty_teaches_needs_its_weight() -> None:
         ExpressionTask(network(), penalties={"kl": 0.01})
     ExpressionTask(network(), penalties={"kl": 0.01, "signal": 1.0})
     ExpressionTask(network(num_tracks=0))
+
+
+def test_with_a_stem_of_its_own_the_predictor_sees_nothing_of_dropped_bases_next_to_kept_ones() -> None:
+    batch = make_batch()
+    shared = network()
+    wide = {"kernel_bp": 3 * BIN_BP, "stride_bp": 1}
+    apart = Seq2Exp(
+        stem=SequenceStem(WIDTH, BIN_BP, **wide),
+        encoder=shared.encoder,
+        selector=shared.selector,
+        predictor=shared.predictor,
+        head=shared.head,
+        signal_stem=SignalStem(2, WIDTH, kernel_size=5),
+        reader_stem=SequenceStem(WIDTH, BIN_BP, **wide),
+    ).eval()
+    shared.stem, shared.signal_stem = apart.stem, apart.signal_stem
+    dropped = torch.zeros(BINS, dtype=torch.bool)
+    dropped[[3, 4, 5, 17, 31]] = True
+    mask = torch.full((ROWS, BINS), 0.7)
+    mask[:, dropped] = 0.0
+    change = {
+        name: (net(changed_at(batch, dropped), mask).prediction - net(batch, mask).prediction).abs().max().item()
+        for name, net in (("shared", shared), ("apart", apart))
+    }
+    assert change["apart"] < 1e-6
+    assert change["shared"] > 1e-4
+    with pytest.raises(ConfigError, match="reader_stem"):
+        Seq2Exp(
+            stem=SequenceStem(WIDTH, BIN_BP, **wide),
+            encoder=shared.encoder,
+            selector=shared.selector,
+            predictor=shared.predictor,
+            head=shared.head,
+            reader_stem=SequenceStem(WIDTH, 2 * BIN_BP, **wide),
+        )
