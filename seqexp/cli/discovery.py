@@ -9,9 +9,9 @@ from typing import Any
 from seqexp.cli.names import named_path
 
 EPILOG = """examples:
-  seqexp benchmark discovery --plan discovery/quick.yaml --out runs/quick              # ten minutes, simulated
-  seqexp benchmark discovery --plan discovery/simulated.yaml --out runs/discovery      # hours, simulated
-  seqexp benchmark discovery --plan discovery/yeast.yaml --data yeast=data/yeast --out runs/discovery_yeast
+  seqexp benchmark discovery --plan benchmarks/discovery_quick.yaml --out runs/quick          # ten minutes, simulated
+  seqexp benchmark discovery --out runs/discovery                                             # hours, simulated
+  seqexp benchmark discovery --plan benchmarks/discovery_yeast.yaml --data yeast=data/yeast --out runs/discovery_yeast
 
 A plan is a YAML file: worlds (datasets, or settings of a genome to simulate), arms (configs that are trained and then
 rank bins; the first one is the method under test), a reader (config of the predictor that is trained anew on kept
@@ -31,7 +31,7 @@ def add_parser(kinds: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--plan", default="discovery/simulated.yaml", help="file or shipped name (default: %(default)s)"
+        "--plan", default="benchmarks/discovery_simulated.yaml", help="file or shipped name (default: %(default)s)"
     )
     parser.add_argument(
         "--data", action="append", default=[], metavar="WORLD=PATH", help="dataset of a world; may be repeated"

@@ -12,7 +12,8 @@ from seqexp.core.resources import shipped_folder
 FOLDER = shipped_folder("configs")
 BASES = sorted((FOLDER / "base").glob("*.yaml"))
 OVERLAYS = sorted((FOLDER / "encoders").glob("*.yaml"))
-RUNS = sorted(path for path in FOLDER.rglob("*.yaml") if path.parent.name != "base" and path not in OVERLAYS)
+PLANS = sorted((FOLDER / "benchmarks").glob("*.yaml"))  # opened by tests/dna/benchmark/test_plan.py
+RUNS = sorted(path for path in FOLDER.rglob("*.yaml") if path not in {*BASES, *OVERLAYS, *PLANS})
 TINY = Path(__file__).parents[1] / "training" / "helpers" / "tiny.yaml"
 
 

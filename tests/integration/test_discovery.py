@@ -102,6 +102,17 @@ def test_goes_on_without_training_twice(benchmark: tuple[Path, Path]) -> None:
     pd.testing.assert_frame_equal(first, second)  # the same seeds give the same figures, trained again or read
 
 
+def test_finished_runs_of_other_settings_are_not_taken_for_these(
+    benchmark: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = benchmark
+    arguments = ["benchmark", "discovery", "--plan", str(path), "--out", str(out)]
+    assert main([*arguments, "--minutes", "5"]) == 2
+    message = capsys.readouterr().err
+    assert "other settings" in message
+    assert "seqexp" in message
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -6,21 +6,19 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.benchmark.frame import Frame, make_frame
 from seqexp.dna.benchmark.plan import Arm, DiscoveryPlan, World
 from seqexp.dna.benchmark.rankings import peak_rankings, plain_rankings
-from seqexp.dna.benchmark.reading import accuracy_curve, faithfulness, keep_best, mean_jaccard, retrain
+from seqexp.dna.benchmark.reading import accuracy_curve, faithfulness, keep_best, retrain
+from seqexp.dna.benchmark.scores import own_share, score_rows
 from seqexp.dna.benchmark.trained import arm_scores, common_flags, num_epochs, slug, train
-from seqexp.dna.elements.calling import kept_bins
-from seqexp.dna.elements.truth import at_budget, score_truth
+from seqexp.dna.elements.truth import score_truth
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.dna.simulation.config import SimulationConfig
 from seqexp.dna.simulation.simulate import simulate_genome
@@ -130,11 +128,11 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
         for seed in arm.seeds or world.seeds:
             run = _trained(folder, arm, seed, common_flags(dataset, seed, plan.minutes, epochs), say)
             scores[arm.name, seed] = arm_scores(run, arm, frame)
-            own[arm.name, seed] = _own_share(run, frame) if arm.score == "mask" else math.nan
+            own[arm.name, seed] = own_share(run) if arm.score == "mask" else math.nan
     results = WorldResults(world.name, frame, budget, prevalence, num_genes, peaks_from=peaks_from)
     results.scores = scores
     results.kept = {key: keep_best(values, frame, budget) for key, values in scores.items()}
-    results.rows = _rows(scores, own, results)
+    results.rows = score_rows(frame, scores, results.kept, own)
     reader_epochs = num_epochs(plan.reader_windows, num_genes["train"])
     _read(plan, results, scores, folder, common_flags(dataset, 0, plan.minutes, reader_epochs), say)
     if is_first and plan.sizes and frame.planted is not None:
@@ -145,56 +143,6 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
 def _trained(folder: Path, arm: Arm, seed: int, flags: list[str], say: Say) -> Run:
     say(f"{folder.name}: {arm.name}, seed {seed}")
     return train(folder / "arms" / slug(arm.name) / f"seed{seed}", arm.config, [*flags, *arm.flags])
-
-
-def _own_share(run: Run, frame: Frame) -> float:
-    """Share of the free bins of the test windows that a selector itself keeps, by its mask."""
-    import torch
-
-    kept, free = 0.0, 0.0
-    with torch.inference_mode():
-        for batch in run.datamodule.test_dataloader():
-            selection = run.network.select(batch)  # type: ignore[operator]
-            is_free = (~selection.forced).float()
-            kept += float((selection.mask * is_free).sum())
-            free += float(is_free.sum())
-    return kept / max(free, 1.0)
-
-
-def _rows(
-    scores: Mapping[tuple[str, int], Scores], own: Mapping[tuple[str, int], float], results: WorldResults
-) -> pd.DataFrame:
-    """Scores against the truth, seed by seed, over the free bins of the test windows."""
-    frame = results.frame
-    test = frame.rows("test")
-    usable = frame.usable[test]
-    rows = []
-    for (name, seed), values in scores.items():
-        row: dict[str, Any] = {"arm": name, "seed": seed}
-        row["kept"] = float(results.kept[name, seed][test][usable].mean())
-        row["own_share"] = own.get((name, seed), math.nan)
-        if frame.planted is not None:
-            ranked, planted = values[test], frame.planted[test]
-            area = score_truth(ranked, planted, is_used=usable)
-            row |= {"auprc": area.value, "auprc_low": area.low, "auprc_high": area.high}
-            row["auroc"] = float(roc_auc_score(planted[usable], ranked[usable]))
-            pooled = _pooled(frame, ranked, test, int((planted & usable).sum()))
-            row["precision"], row["recall"] = at_budget(pooled & usable, planted & usable)
-        rows.append(row)
-    table = pd.DataFrame(rows)
-    jaccards = {
-        name: mean_jaccard({seed: results.kept[name, seed][test] & usable for n, seed in scores if n == name})
-        for name in table["arm"].unique()
-    }
-    return table.assign(jaccard=table["arm"].map(jaccards))
-
-
-def _pooled(frame: Frame, ranked: Scores, test: NDArray[np.int64], num: int) -> NDArray[np.bool_]:
-    """The best ``num`` free bins of all test windows together, gene orientation."""
-    masks = frame.masks.select(test)
-    low = min(float(ranked.min()), 0.0)
-    chosen = masks.with_values(np.where(frame.usable[test], ranked - low, 0.0))
-    return np.asarray(masks.forward(kept_bins(chosen, budget_bp=num * masks.bin_bp)))
 
 
 def _read(

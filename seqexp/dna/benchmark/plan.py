@@ -132,7 +132,7 @@ class DiscoveryPlan:
         Parameters
         ----------
         name : str or path
-            File, or name of a shipped one such as ``discovery/simulated.yaml``.
+            File, or name of a shipped one such as ``benchmarks/discovery_simulated.yaml``.
         datasets : mapping, optional
             Where the data of some worlds lie, over what the plan says.
 

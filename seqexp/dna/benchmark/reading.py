@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,12 +124,3 @@ def accuracy_curve(run: Any, frame: Frame, scores: NDArray[np.floating], shares:
         _, predicted, target = masked_predictions(run, frame, keep_best(scores, frame, share))
         accuracy[share] = float(pearson(predicted, target))
     return accuracy
-
-
-def mean_jaccard(kept: Mapping[int, Bools]) -> float:
-    """Mean over pairs of seeds of shared over united kept bins; NaN with fewer than two seeds."""
-    masks = list(kept.values())
-    pairs = [(a, b) for number, a in enumerate(masks) for b in masks[number + 1 :]]
-    if not pairs:
-        return float("nan")
-    return float(np.mean([(a & b).sum() / max((a | b).sum(), 1) for a, b in pairs]))

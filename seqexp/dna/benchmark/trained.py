@@ -11,22 +11,41 @@ import torch
 from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError
+from seqexp.core.files import atomic_path
 from seqexp.dna.attribution.gradients import bin_attributions
 from seqexp.dna.benchmark.frame import Frame
 from seqexp.dna.benchmark.plan import Arm
 from seqexp.dna.models.masked import MaskedExpression
+from seqexp.training.config import find_config
 from seqexp.training.fit import run_fit
 from seqexp.training.folder import read_record
 from seqexp.training.run import Run
 
+ASKED_FOR = "asked_for.txt"  # config and flags of a run, beside its own record
 EPOCHS = (1, 20)  # fewest and most that a fixed number of windows may mean
 
 
 def train(folder: Path, config: str, flags: Sequence[str]) -> Run:
-    """A finished run of a config; one that lies there already is opened, a broken off one is started anew."""
+    """A finished run of a config; one that lies there already is opened, a broken off one is started anew.
+
+    Raises
+    ------
+    ConfigError
+        A finished run of other settings lies there.
+    """
     record = read_record(folder)
+    asked = find_config(config).read_text(encoding="utf-8") + "\n".join(["", *flags])
     if record is None or record.get("status") != "finished":
         run_fit(folder, [config], flags, overwrite=record is not None)
+        with atomic_path(folder / ASKED_FOR) as temporary:
+            temporary.write_text(asked, encoding="utf-8")
+    elif (folder / ASKED_FOR).is_file() and (folder / ASKED_FOR).read_text(encoding="utf-8") != asked:
+        raise ConfigError(
+            "a finished run of other settings lies here",
+            where=folder,
+            expected=f"what {ASKED_FOR} says",
+            fix="remove that folder to train it again, or give another --out",
+        )
     return Run.open(folder)
 
 

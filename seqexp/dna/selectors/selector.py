@@ -10,16 +10,11 @@ from torch import Tensor
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.selectors.beta import BetaFactor, combine
-from seqexp.dna.selectors.context import EDGE
+from seqexp.dna.selectors.budget import falling_budget, price_of, price_step, window_price
 from seqexp.dna.selectors.place import PlaceEvidence
 from seqexp.dna.selectors.relaxation import CUT, TEMPERATURE, Relaxed, relax, straight_through
 from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
 from seqexp.dna.selectors.sequence import SequenceEvidence
-
-PRICE_STEP = 0.05  # of the way to the price that would meet the budget, per training step
-ALMOST_ALL = 0.999  # the most that a budget may be: all has no price
-PRICE_RANGE, PRICE_HALVINGS = 30.0, 40  # where the price of a budget is looked for, in log-odds
-LONGEST_STEP = 1.0  # of the price of a mask with exact zeros, in log-odds: all open at a small budget would overshoot
 
 
 class BetaSelector(SequenceEvidence):
@@ -197,7 +192,7 @@ class BetaSelector(SequenceEvidence):
         place = self.place_logit(signals, distance_bp, like=sequence)
         kept = near_tss(distance_bp, self.promoter_bp)
         if self.budget_scope == "window":
-            price = self._window_price(sequence + signal + place, kept | blacklist)
+            price = window_price(sequence + signal + place, kept | blacklist, self._present_budget())
         else:
             price = self.price.clone()
         posterior = self._posterior(sequence - price, signal + place)
@@ -205,7 +200,7 @@ class BetaSelector(SequenceEvidence):
         soft = relaxed.rsample() if self.training and self.is_sampled else relaxed.point()
         mask, forced = apply_forced(straight_through(soft) if self.is_hard else soft, kept, blacklist)
         if self.training and self.budget is not None and self.budget_scope == "data":
-            self._update_price(relaxed.point().detach()[~forced], self._present_budget())
+            self._follow_budget(relaxed.point().detach()[~forced])
         if self.training and self.budget_steps:
             self.num_steps += 1
         kl = relaxed.divergence(self._prior(soft)).masked_fill(forced, 0.0)
@@ -225,21 +220,20 @@ class BetaSelector(SequenceEvidence):
         return combine([of_sequence, of_others], prior, self.rule)
 
     def _present_budget(self) -> float:
-        """Share to keep now: everything at the first step of training, later what is asked, in evaluation always."""
-        if not (self.training and self.budget_steps):
-            return float(self.budget or 0.0)
-        passed = min(1.0, int(self.num_steps) / self.budget_steps)
-        return min(float(self.budget or 0.0) ** passed, ALMOST_ALL)
+        """Share to keep now: it falls to what is asked in training, and is what is asked in evaluation."""
+        budget = float(self.budget or 0.0)
+        is_falling = self.training and self.budget_steps
+        return falling_budget(budget, int(self.num_steps), self.budget_steps) if is_falling else budget
 
-    @torch.no_grad()
-    def _window_price(self, logit: Tensor, forced: Tensor) -> Tensor:
-        """Price (B, 1) at which the budgeted share of the free bins of each window have odds above one."""
-        free = logit.masked_fill(forced, -torch.inf).sort(dim=1, descending=True).values
-        num_kept = ((~forced).sum(dim=1, keepdim=True) * self._present_budget()).round().long()
-        last = free.gather(1, (num_kept - 1).clamp_min(0))
-        first_out = free.gather(1, num_kept.clamp_max(free.shape[1] - 1))
-        edge = torch.where(first_out.isfinite(), (last + first_out) / 2, last)
-        return torch.where(num_kept > 0, edge, free[:, :1] + 1.0)
+    def _share(self, point: Tensor) -> Tensor:
+        """Share () that masks at evaluation, ``point``, keep of their bins."""
+        return (point >= CUT).float().mean() if self.is_hard else point.mean()
+
+    def _follow_budget(self, point: Tensor) -> None:
+        """Move the price by what masks at evaluation (free bins,) keep too much."""
+        if point.numel():
+            has_exact_zeros = self.is_hard or self.relaxation == "hard_concrete"
+            self.price.add_(price_step(self._share(point), self._present_budget(), has_exact_zeros))
 
     @torch.no_grad()
     def meet_budget(self, selections: Iterable[Selection]) -> None:
@@ -254,25 +248,8 @@ class BetaSelector(SequenceEvidence):
             for chosen in selections
         ]
         sequence, beside = (torch.cat(part) for part in zip(*parts, strict=True))
-        low, high = torch.full_like(self.price, -PRICE_RANGE), torch.full_like(self.price, PRICE_RANGE)
-        for _ in range(PRICE_HALVINGS):
-            middle = (low + high) / 2
-            point = self._relaxed(self._posterior(sequence - middle, beside)).point()
-            share = (point >= CUT).float().mean() if self.is_hard else point.mean()
-            low, high = (middle, high) if share > self.budget else (low, middle)
-        self.price.copy_((low + high) / 2)
 
-    @torch.no_grad()
-    def _update_price(self, point: Tensor, budget: float) -> None:
-        """Raise the price where masks at evaluation (free bins,) keep more than the budget, lower it where less."""
-        if not point.numel():
-            return
-        if self.is_hard or self.relaxation == "hard_concrete":
-            # Shares of masks with exact zeros scatter from batch to batch, and a mean of log-odds is not the log-odds
-            # of a mean; so here the step follows the share itself, in the units of log-odds at the budget.
-            share = (point >= CUT).float().mean() if self.is_hard else point.mean()
-            excess = (share - budget) / (budget * (1 - budget))
-            self.price.add_((PRICE_STEP * excess).clamp(max=LONGEST_STEP))
-        else:
-            share = point.mean().clamp(EDGE**2, 1 - EDGE**2)
-            self.price.add_(PRICE_STEP * (torch.logit(share) - torch.logit(torch.tensor(budget))))
+        def share_at(price: Tensor) -> Tensor:
+            return self._share(self._relaxed(self._posterior(sequence - price, beside)).point())
+
+        self.price.copy_(price_of(self.budget, share_at, self.price))

@@ -13,7 +13,8 @@ from tiny_genome import write_tiny_dataset
 from seqexp.core.errors import ConfigError
 from seqexp.dna.benchmark.frame import Frame, make_frame
 from seqexp.dna.benchmark.rankings import NEAR_BP, POWER, peak_rankings, plain_rankings
-from seqexp.dna.benchmark.reading import keep_best, mean_jaccard
+from seqexp.dna.benchmark.reading import keep_best
+from seqexp.dna.benchmark.scores import mean_jaccard
 from seqexp.dna.benchmark.summary import curve_of, margins, summarise
 from seqexp.dna.benchmark.trained import in_frame, num_epochs
 from seqexp.dna.elements.peaks import read_peaks

@@ -177,7 +177,7 @@ def test_budget_falls_step_by_step_in_training_and_is_what_is_asked_in_evaluatio
         chosen = model(*window(seed, rows=40))
         shares.append(float(chosen.mask.detach().mean()))
         if seed == 50:
-            evaluated = model.eval()(*window(999, rows=40)).mask.mean()
+            evaluated = model.eval()(*window(999, rows=40)).mask.detach().mean()
             model.train()
     if scope == "window":
         assert shares[0] == pytest.approx(1.0, abs=0.05)
