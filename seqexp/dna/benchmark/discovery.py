@@ -54,9 +54,10 @@ class WorldResults:
     sizes : DataFrame
         AUPRC of the first arm by number of training genes.
     scores : dict
-        Ranking and seed to the scores (R, N) of all genes; seed -1 where there is none.
+        Ranking and seed to the scores (R, N); seed -1 where there is none. Of later seeds, and where no reader is
+        trained anew, those of the test genes alone, and zeros.
     kept : dict
-        Ranking and seed to the kept bins (R, N) at the budget, of all genes.
+        Ranking and seed to the bins (R, N) of these that are kept at the budget.
     """
 
     name: str
@@ -119,15 +120,17 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
     if not 0 < budget < 1:
         raise ConfigError("a budget of planted elements without any", where=plan.path, fix="give a share: budget: 0.1")
     num_genes = {split: len(frame.rows(split)) for split in ("train", "val", "test")}
-    epochs = num_epochs(plan.windows, num_genes["train"])
+    epochs = num_epochs(world.windows or plan.windows, num_genes["train"])
     peaks, peaks_from = peak_rankings(frame, folder / "peaks", plan.q_values, alignments, alignment_format, budget)
     scores: dict[tuple[str, int], Scores] = {(name, -1): values for name, values in peaks.items()}
     scores |= {(name, -1): values for name, values in plain_rankings(frame).items()}
     own: dict[tuple[str, int], float] = {}
     for arm in plan.arms_of(world):
-        for seed in arm.seeds or world.seeds:
+        for number, seed in enumerate(arm.seeds or world.seeds):
             run = _trained(folder, arm, seed, common_flags(dataset, seed, plan.minutes, epochs), say)
-            scores[arm.name, seed] = arm_scores(run, arm, frame)
+            # A reader is trained on what the first seed keeps; of the others, test genes are enough.
+            is_read = number == 0 and plan.is_retrained(world.name, arm.name)
+            scores[arm.name, seed] = arm_scores(run, arm, frame) if is_read else _of_test(run, arm, frame)
             own[arm.name, seed] = own_share(run) if arm.score == "mask" else math.nan
     results = WorldResults(world.name, frame, budget, prevalence, num_genes, peaks_from=peaks_from)
     results.scores = scores
@@ -138,6 +141,13 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
     if is_first and plan.sizes and frame.planted is not None:
         results.sizes = _sizes(plan, world, dataset, folder, results, say)
     return results
+
+
+def _of_test(run: Run, arm: Arm, frame: Frame) -> Scores:
+    """Scores (R, N) of the test genes, and zeros for all others."""
+    scores = np.zeros(frame.masks.values.shape, np.float32)
+    scores[frame.rows("test")] = arm_scores(run, arm, frame.of_split("test"))
+    return scores
 
 
 def _trained(folder: Path, arm: Arm, seed: int, flags: list[str], say: Say) -> Run:

@@ -18,7 +18,7 @@ _KEYS = (
     *("q_values", "curve", "sizes", "reader_windows", "retrain_worlds", "retrain"),
 )
 _ARM_KEYS = ("config", "score", "worlds", "flags", "seeds")
-_WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format")
+_WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format", "windows")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class World:
     alignments : Path, optional
         Fragments or reads for ``macs3 callpeak``.
     alignment_format : str
+    windows : int, optional
+        Training windows of every arm here, in place of the plan's.
     """
 
     name: str
@@ -72,6 +74,7 @@ class World:
     seeds: tuple[int, ...]
     alignments: Path | None = None
     alignment_format: str = "AUTO"
+    windows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,7 @@ def _world(name: str, value: Any, seeds: tuple[int, ...], path: Path, given: dic
         tuple(int(seed) for seed in content.get("seeds", seeds)),
         None if content.get("alignments") is None else Path(content["alignments"]),
         str(content.get("alignment_format", "AUTO")),
+        None if content.get("windows") is None else int(content["windows"]),
     )
 
 

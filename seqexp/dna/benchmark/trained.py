@@ -63,7 +63,7 @@ def num_epochs(windows: int | None, num_train: int) -> int | None:
 
 
 def arm_scores(run: Run, arm: Arm, frame: Frame) -> NDArray[np.float32]:
-    """Scores (R, N) of a trained arm for the genes of the frame, gene orientation.
+    """Scores (R, N) of a trained arm for the genes of the frame, gene orientation; of a frame of test genes, for those.
 
     Selectors answer with the posterior mean before anything is forced, so that a promoter that one of them always keeps
     does not count for it.
@@ -75,16 +75,17 @@ def arm_scores(run: Run, arm: Arm, frame: Frame) -> NDArray[np.float32]:
     """
     network: Any = run.network
     data: Any = run.datamodule
+    loader = data.test_dataloader if set(frame.masks.splits or ()) == {"test"} else data.predict_dataloader
     if arm.score == "gradient":
         if not isinstance(network, MaskedExpression):
             raise ConfigError(f"arm {arm.name}: no gradients of {type(network).__name__}", expected="MaskedExpression")
-        index, values = bin_attributions(network, data.predict_dataloader())
+        index, values = bin_attributions(network, loader())
     else:
         if not hasattr(network, "select"):
             raise ConfigError(f"arm {arm.name}: {type(network).__name__} selects nothing", expected="a selector")
         rows, parts = [], []
         with torch.inference_mode():
-            for batch in data.predict_dataloader():
+            for batch in loader():
                 rows.append(batch.index.numpy())
                 parts.append(network.select(batch).mean.float().numpy())
         index, values = np.concatenate(rows), np.concatenate(parts)

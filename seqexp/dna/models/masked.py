@@ -22,13 +22,12 @@ from seqexp.dna.encoders.conv import SignalStem
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_distance_bp, token_signals
+from seqexp.dna.models.random_masks import random_masks
 from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 from seqexp.objectives.outputs import ModelOutput
 
 if TYPE_CHECKING:
     from seqexp.dna.loaders.statistics import DataStatistics
-
-RUN_BINS = 8  # mean length of what random masks keep or drop at a stretch
 
 
 def save_kept(path: str | Path, kept: NDArray[np.bool_], upstream_bp: int, bin_bp: int) -> None:
@@ -65,7 +64,7 @@ class MaskedExpression(nn.Module):
         Frozen masks of :func:`save_kept`; everything is open without them.
     random_masks : float
         Share of the training windows that are read through a random mask, of a share of bins drawn evenly from 0 to 1
-        and in stretches of :data:`RUN_BINS` bins, so that masks never seen can be given later.
+        and in stretches, see :func:`random_masks`, so that masks never seen can be given later.
     bin_dropout : float
         Chance of a bin to be closed in training, whatever the mask. A frozen mask shows the same few bins of a gene in
         every epoch, which a predictor soon knows by heart.
@@ -149,7 +148,7 @@ class MaskedExpression(nn.Module):
             return (own & is_known).float()
         if not (self.training and self.random_masks):
             return torch.ones_like(distance_bp)
-        return _random_masks(distance_bp, self.random_masks)
+        return random_masks(distance_bp, self.random_masks)
 
     def calibrate(self, statistics: DataStatistics) -> None:
         """Take the scales of target and signals; start motif filters from open training bins, whatever the mask."""
@@ -162,13 +161,3 @@ class MaskedExpression(nn.Module):
             level = int(np.searchsorted(statistics.levels, 0.98))
             self.signal_stem.calibrate(torch.as_tensor(statistics.signal_quantiles)[:num_known, level])
         seed_stem(self.stem, calibrated_evidence(statistics), statistics, num_known)
-
-
-def _random_masks(like: Tensor, share: float) -> Tensor:
-    """Masks (B, N) of zeros and ones; ``1 - share`` of the rows are all ones."""
-    rows, num_bins = like.shape
-    coarse = torch.rand(rows, -(-num_bins // RUN_BINS) + 1, device=like.device)
-    runs = (coarse < torch.rand(rows, 1, device=like.device)).float().repeat_interleave(RUN_BINS, dim=1)
-    start = int(torch.randint(RUN_BINS, (1,)))
-    is_open = torch.rand(rows, 1, device=like.device) >= share
-    return torch.maximum(runs[:, start : start + num_bins], is_open.float())

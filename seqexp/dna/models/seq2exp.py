@@ -30,6 +30,7 @@ from seqexp.dna.encoders.motif_stem import MotifStem
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
 from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
+from seqexp.dna.models.random_masks import random_masks
 from seqexp.dna.selectors.selection import Selection
 from seqexp.dna.selectors.selector import BetaSelector
 from seqexp.objectives.outputs import ModelOutput
@@ -59,6 +60,10 @@ class Seq2Exp(nn.Module):
     reader_stem : nn.Module, optional
         A stem for the predictor alone, which sees kept bases and signals only. Without it both sides share ``stem``,
         and where that looks beyond a bin, a kept bin tells a little of dropped neighbours.
+    random_masks : float
+        Share of the training windows that the predictor reads through random masks (:func:`random_masks`) in place of
+        the selector's. It then knows what any bin is worth and not only those that are selected at present, and the
+        two have a harder time to agree on a code (Jethani et al., AISTATS 2021).
 
     Raises
     ------
@@ -79,6 +84,7 @@ class Seq2Exp(nn.Module):
         signal_stem: nn.Module | None = None,
         reads_hidden: bool = False,
         reader_stem: nn.Module | None = None,
+        random_masks: float = 0.0,
     ) -> None:
         super().__init__()
         parts: dict[str, Any] = {"stem": stem, "encoder": encoder, "predictor": predictor}
@@ -89,7 +95,9 @@ class Seq2Exp(nn.Module):
         self.bin_bp = int(parts["stem"].bin_bp)
         self.stem, self.encoder, self.selector = stem, encoder, selector
         self.predictor, self.head, self.signal_stem = predictor, head, signal_stem
-        self.reads_hidden, self.reader_stem = reads_hidden, reader_stem
+        self.reads_hidden, self.reader_stem, self.random_masks = reads_hidden, reader_stem, random_masks
+        if not 0 <= random_masks < 1:
+            raise ConfigError(f"random_masks {random_masks}", where="model", expected="a share, 0 or more and below 1")
         if reader_stem is not None and (reads_hidden or reader_stem.bin_bp != self.bin_bp):
             raise ConfigError(
                 "a reader_stem beside reads_hidden, or of other bins than the stem",
@@ -122,7 +130,7 @@ class Seq2Exp(nn.Module):
         signals, distance_bp = self.binned(batch), token_distance_bp(batch, self.bin_bp)
         hidden = self.encoder(tokens)
         selection = self.selector(hidden, signals, distance_bp, token_blacklist(batch, self.bin_bp))
-        used = selection.mask if mask is None else mask.to(selection.mask)
+        used = self._used(selection.mask) if mask is None else mask.to(selection.mask)
         tokens = hidden if self.reads_hidden else tokens
         if self.reader_stem is not None:
             tokens = self.reader_stem(one_hot * used.repeat_interleave(self.bin_bp, dim=1).unsqueeze(-1))
@@ -139,6 +147,13 @@ class Seq2Exp(nn.Module):
         if self.selector.learns_signals:
             penalties["signal"] = self.selector.agreement(hidden, self.binned(batch))
         return ModelOutput(prediction, penalties, selection)
+
+    def _used(self, mask: Tensor) -> Tensor:
+        """The selector's mask (B, N), and random ones for a share of the rows in training."""
+        if not (self.training and self.random_masks):
+            return mask
+        is_random = torch.rand(len(mask), 1, device=mask.device) < self.random_masks
+        return torch.where(is_random, random_masks(mask, 1.0), mask)
 
     def read(self, tokens: Tensor, signals: Tensor, mask: Tensor, distance_bp: Tensor, covariates: Tensor) -> Tensor:
         """Predictions (B, G) from tokens (B, N, D) of which only the share ``mask`` (B, N) may be known."""

@@ -16,7 +16,8 @@ from seqexp.dna.heads.expression import ExpressionHead
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
 from seqexp.dna.models.binning import token_distance_bp
-from seqexp.dna.models.masked import RUN_BINS, MaskedExpression, load_kept, save_kept
+from seqexp.dna.models.masked import MaskedExpression, load_kept, save_kept
+from seqexp.dna.models.random_masks import RUN_BINS
 
 UPSTREAM = BINS * BIN_BP // 2
 

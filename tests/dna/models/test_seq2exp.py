@@ -300,3 +300,20 @@ def test_with_a_stem_of_its_own_the_predictor_sees_nothing_of_dropped_bases_next
             head=shared.head,
             reader_stem=SequenceStem(WIDTH, 2 * BIN_BP, **wide),
         )
+
+
+def test_a_share_of_training_windows_is_read_through_random_masks() -> None:
+    torch.manual_seed(0)
+    net = network()
+    net.random_masks = 0.4
+    mask = torch.full((3000, BINS), 0.5, requires_grad=True)
+    assert net._used(mask) is mask  # evaluation reads through the selector's mask
+    used = net.train()._used(mask)
+    is_random = (used != 0.5).all(1)
+    assert float(is_random.float().mean()) == pytest.approx(0.4, abs=0.03)
+    assert set(used[is_random].unique().tolist()) == {0.0, 1.0}
+    used.sum().backward()
+    assert mask.grad is not None
+    assert torch.equal(mask.grad.any(1), ~is_random)
+    with pytest.raises(ConfigError, match="random_masks"):
+        Seq2Exp(net.stem, net.encoder, net.selector, net.predictor, net.head, random_masks=1.0)
