@@ -18,9 +18,16 @@ from seqexp.training.predict import predict_run
 from seqexp.training.run import Run
 
 REAL = {
-    "yeast": ("dna/yeast.yaml", "dna/yeast_dna.yaml", "baselines/yeast_conv.yaml", "baselines/yeast_conv_dna.yaml"),
-    "k562_chr22": ("dna/k562_chr22.yaml", "dna/k562_chr22_mamba.yaml"),
+    "yeast": (
+        *("dna/yeast.yaml", "dna/yeast_dna.yaml", "baselines/yeast_conv.yaml", "baselines/yeast_conv_dna.yaml"),
+        *("discovery/yeast_seqexp.yaml", "discovery/yeast_reader.yaml"),
+    ),
+    "k562_chr22": (
+        *("dna/k562_chr22.yaml", "dna/k562_chr22_mamba.yaml", "discovery/k562_chr22_seqexp.yaml"),
+        *("discovery/k562_chr22_reader.yaml", "discovery/k562_chr22_soft.yaml", "discovery/k562_chr22_hard.yaml"),
+    ),
 }
+HI_C = ("--data.init_args.contacts=true", "--model.network.init_args.selector.init_args.num_contacts=1")
 ENCODERS = ("mamba", "mamba2", "hyena", "hyenadna", "caduceus")
 
 
@@ -62,6 +69,12 @@ def test_every_encoder_can_be_laid_over_a_config(encoder: str, small_genome: Pat
     assert encoder in " ".join(type(part).__module__ for part in run.network.modules())
 
 
+@pytest.mark.parametrize("name", ["seqexp", "soft", "hard", "reader"])
+def test_arms_of_the_simulated_benchmark(name: str, small_genome: Path, tmp_path: Path) -> None:
+    run = two_steps(f"discovery/simulated_{name}.yaml", small_genome, tmp_path / "run", "--data.init_args.batch_size=2")
+    assert np.isfinite(predict_run(run)["prediction"]).all()
+
+
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     mirror = os.environ.get("SEQEXP_MIRROR")
@@ -84,3 +97,16 @@ def test_real_data(name: str, config: str, datasets: dict[str, Path], tmp_path: 
     with torch.no_grad():
         output = run.network(batch)
     assert torch.isfinite(output.prediction).all()
+
+
+@pytest.mark.realdata
+def test_contacts_are_evidence_where_the_plan_asks_for_them(datasets: dict[str, Path], tmp_path: Path) -> None:
+    run = two_steps("discovery/k562_chr22_seqexp.yaml", datasets["k562_chr22"], tmp_path / "run", *HI_C)
+    batch = next(iter(run.datamodule.test_dataloader()))
+    assert batch.signals.shape[-1] == 4
+    run.network.eval()
+    with torch.no_grad():
+        selection = run.network.select(batch)
+    assert selection.place_logit.std() > 0.01
+    near = selection.place_logit.reshape(len(batch), -1, 64).mean(-1)  # of 8 kb
+    assert (near[:, 5:7].mean(1) > near[:, [0, 11]].mean(1)).float().mean() > 0.9  # contacts fall with distance
