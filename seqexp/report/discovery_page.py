@@ -29,7 +29,7 @@ _HOW = (
     "share: what the selector itself keeps. retrain r: test Pearson of a predictor trained anew on the kept bins "
     "alone; pattern r: of one that is shown where they lie and nothing else. sufficiency and comprehensiveness: test "
     "Pearson of a predictor trained on random masks from the kept bins alone, and what it loses without them; shifts: "
-    "mean absolute change of its prediction, in units of the target."
+    "mean absolute change of its prediction, in units of the target; for at most 500 test genes."
 )
 
 

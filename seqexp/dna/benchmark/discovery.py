@@ -15,7 +15,7 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.benchmark.frame import Frame, make_frame
 from seqexp.dna.benchmark.plan import Arm, DiscoveryPlan, World
 from seqexp.dna.benchmark.rankings import peak_rankings, plain_rankings
-from seqexp.dna.benchmark.reading import accuracy_curve, faithfulness, keep_best, retrain
+from seqexp.dna.benchmark.reading import accuracy_curve, ask_open, faithfulness, keep_best, retrain
 from seqexp.dna.benchmark.scores import own_share, score_rows
 from seqexp.dna.benchmark.trained import arm_scores, common_flags, num_epochs, slug, train
 from seqexp.dna.elements.truth import score_truth
@@ -168,9 +168,10 @@ def _read(
     first = table.drop_duplicates("arm").index
     say(f"{results.name}: reader trained on random masks")
     asked = train(folder / "readers" / ASKED, plan.reader, [*flags, "--model.network.init_args.random_masks=0.8"])
+    full = ask_open(asked, frame)
     for at in first:
         key = (str(table.at[at, "arm"]), int(table.at[at, "seed"]))
-        for name, value in vars(faithfulness(asked, frame, results.kept[key])).items():
+        for name, value in vars(faithfulness(asked, frame, results.kept[key], full)).items():
             table.loc[at, name] = value
         for share, value in accuracy_curve(asked, frame, scores[key], plan.curve).items():
             table.loc[at, f"curve_{share:g}"] = value

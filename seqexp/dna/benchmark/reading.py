@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Subset
 
 from seqexp.dna.benchmark.frame import Frame
 from seqexp.dna.benchmark.trained import train
 from seqexp.dna.elements.calling import kept_bins
+from seqexp.dna.loaders.batch import collate
 from seqexp.dna.models.masked import save_kept
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
 from seqexp.objectives.metrics import pearson
 
 Bools = NDArray[np.bool_]
+MOST_ASKED = 500  # test genes that the reader of random masks is asked about, under seven masks per ranking
 
 
 def keep_best(scores: NDArray[np.floating], frame: Frame, share: float) -> Bools:
@@ -36,28 +39,34 @@ def keep_best(scores: NDArray[np.floating], frame: Frame, share: float) -> Bools
     return np.asarray((kept & frame.usable) | frame.promoter)
 
 
-def test_accuracy(run: Any, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Predictions and targets (n,) of the test genes, in frame order, on the scale of the target's unit."""
-    return masked_predictions(run, frame, None)[1:]
-
-
 def masked_predictions(
-    run: Any, frame: Frame, kept: Bools | None, split: str = "test"
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Frame rows, predictions and targets (n,) of a split, with masks (R, N) in place of the network's own."""
+    run: Any, frame: Frame, kept: Bools | None, most: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predictions and targets (n,) of test genes, on the scale of the target's unit.
+
+    Parameters
+    ----------
+    run : Run
+    frame : Frame
+    kept : bool array (R, N), optional
+        Masks in place of the network's own.
+    most : int, optional
+        At most so many test genes, always the same ones.
+    """
     place = {int(row): number for number, row in enumerate(frame.index)}
-    loader = {"test": run.datamodule.test_dataloader, "val": run.datamodule.val_dataloader}[split]()
-    rows, predicted, target = [], [], []
+    dataset = run.datamodule.dataset("test")
+    chosen = np.sort(np.random.default_rng(0).permutation(len(dataset))[:most])
+    loader = DataLoader(Subset(dataset, chosen.tolist()), run.datamodule.batch_size, collate_fn=collate)
+    predicted, target = [], []
     run.network.eval()
     with torch.inference_mode():
         for batch in loader:
             own = [place[int(row)] for row in batch.index]
             mask = None if kept is None else torch.from_numpy(kept[own].astype(np.float32))
             output = run.network(batch, mask=mask)
-            rows += own
             predicted.append(run.transform.restore(output.prediction.float()).numpy()[:, 0])
             target.append(run.transform.restore(batch.target.float()).numpy()[:, 0])
-    return np.array(rows), np.concatenate(predicted).astype(np.float64), np.concatenate(target).astype(np.float64)
+    return np.concatenate(predicted).astype(np.float64), np.concatenate(target).astype(np.float64)
 
 
 def retrain(folder: Path, config: str, flags: Sequence[str], kept: Bools | None, frame: Frame) -> Bound:
@@ -77,7 +86,7 @@ def retrain(folder: Path, config: str, flags: Sequence[str], kept: Bools | None,
         save_kept(path, by_gene, frame.data.upstream_bp, frame.masks.bin_bp)
         more.append(f"--model.network.init_args.masks={path.absolute()}")
     run = train(folder, config, [*flags, *more])
-    predicted, target = test_accuracy(run, frame)
+    predicted, target = masked_predictions(run, frame, None)
     return bootstrap_interval(pearson, predicted, target)
 
 
@@ -103,11 +112,20 @@ class Faithfulness:
     shift_removed: float
 
 
-def faithfulness(run: Any, frame: Frame, kept: Bools) -> Faithfulness:
-    """Sufficiency and comprehensiveness (DeYoung et al., ACL 2020, ERASER) of kept bins (R, N)."""
-    _, full, target = masked_predictions(run, frame, np.ones_like(kept))
-    _, alone, _ = masked_predictions(run, frame, kept)
-    _, without, _ = masked_predictions(run, frame, ~kept)
+def faithfulness(run: Any, frame: Frame, kept: Bools, full: NDArray[np.float64]) -> Faithfulness:
+    """Sufficiency and comprehensiveness (DeYoung et al., ACL 2020, ERASER) of kept bins (R, N).
+
+    Parameters
+    ----------
+    run : Run
+        Of a reader trained on random masks.
+    frame : Frame
+    kept : bool array (R, N)
+    full : array (n,)
+        Its predictions with everything open, see :func:`ask_open`.
+    """
+    alone, target = masked_predictions(run, frame, kept, MOST_ASKED)
+    without, _ = masked_predictions(run, frame, ~kept, MOST_ASKED)
     bound = bootstrap_interval(pearson, alone, target)
     return Faithfulness(
         *bound[:3],
@@ -117,10 +135,15 @@ def faithfulness(run: Any, frame: Frame, kept: Bools) -> Faithfulness:
     )
 
 
+def ask_open(run: Any, frame: Frame) -> NDArray[np.float64]:
+    """Predictions (n,) of a reader with everything open, for the genes that it is asked about."""
+    return masked_predictions(run, frame, np.ones(frame.usable.shape, dtype=bool), MOST_ASKED)[0]
+
+
 def accuracy_curve(run: Any, frame: Frame, scores: NDArray[np.floating], shares: Sequence[float]) -> dict[float, float]:
     """Test Pearson from the best bins of a ranking alone, at several budgets."""
     accuracy = {}
     for share in shares:
-        _, predicted, target = masked_predictions(run, frame, keep_best(scores, frame, share))
+        predicted, target = masked_predictions(run, frame, keep_best(scores, frame, share), MOST_ASKED)
         accuracy[share] = float(pearson(predicted, target))
     return accuracy
