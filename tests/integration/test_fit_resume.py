@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -62,7 +63,9 @@ def killed_at(step: int, folder: Path, workers: int) -> None:
         f"module.run_fit({str(folder)!r}, [{str(CONFIG)!r}], ['--data.init_args.num_workers={workers}'])\n"
     )
     path = f"{HELPERS}:{Path(__file__).parents[2]}"
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, check=False)
+    # The rest of the environment stays: variables such as OPENBLAS_CORETYPE decide the last digits of a sum.
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
 
 
