@@ -160,4 +160,4 @@ class MaskedExpression(nn.Module):
                 raise ConfigError(f"{num_known} tracks in the data", expected=f"signal_stem: num_tracks = {num_known}")
             level = int(np.searchsorted(statistics.levels, 0.98))
             self.signal_stem.calibrate(torch.as_tensor(statistics.signal_quantiles)[:num_known, level])
-        seed_stem(self.stem, calibrated_evidence(statistics), statistics, num_known)
+        seed_stem(self.stem, calibrated_evidence(statistics), statistics)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from seqexp.dna.encoders.motif_stem import MotifStem
+from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_signals
 from seqexp.dna.selectors.signal import SignalEvidence
 
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
 
 
 def calibrated_evidence(statistics: DataStatistics) -> SignalEvidence:
-    """The map from signals to evidence that the training quantiles alone give, one track as good as another."""
-    evidence = SignalEvidence(len(statistics.track_names))
-    evidence.calibrate(torch.as_tensor(statistics.signal_quantiles), torch.as_tensor(statistics.levels))
+    """The map from tracks to evidence that the training quantiles alone give, one track as good as another.
+
+    Contacts, the last channel of data that have them, are no track.
+    """
+    num_tracks = sum(name != CONTACT for name in statistics.track_names)
+    evidence = SignalEvidence(num_tracks)
+    evidence.calibrate(torch.as_tensor(statistics.signal_quantiles)[:num_tracks], torch.as_tensor(statistics.levels))
     return evidence
 
 
 @torch.no_grad()
-def seed_stem(stem: nn.Module, evidence: SignalEvidence, statistics: DataStatistics, num_tracks: int) -> int:
+def seed_stem(stem: nn.Module, evidence: SignalEvidence, statistics: DataStatistics) -> int:
     """Start the filters of a :class:`MotifStem` from motifs enriched where tracks are open.
 
     Parameters
@@ -32,18 +37,16 @@ def seed_stem(stem: nn.Module, evidence: SignalEvidence, statistics: DataStatist
     stem : nn.Module
         Any stem; one without motifs is left alone.
     evidence : SignalEvidence
-        Calibrated; a bin is open where a track's evidence is above 0.
+        Calibrated, of the first tracks of the data; a bin is open where a track's evidence is above 0.
     statistics : DataStatistics
         With its sample of training windows.
-    num_tracks : int
-        Tracks to look at, the first ones of the data.
 
     Returns
     -------
     int
         Number of filters that were started.
     """
-    sample = statistics.sample
+    sample, num_tracks = statistics.sample, len(evidence.unit)
     if sample is None or not num_tracks or not isinstance(stem, MotifStem):
         return 0
     is_open = evidence(token_signals(sample, stem.bin_bp)[..., :num_tracks]) > 0

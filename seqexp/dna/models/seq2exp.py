@@ -20,17 +20,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.conv import SignalStem
-from seqexp.dna.encoders.motif_stem import MotifStem
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
 from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
 from seqexp.dna.models.random_masks import random_masks
+from seqexp.dna.models.seeding import seed_stem
 from seqexp.dna.selectors.selection import Selection
 from seqexp.dna.selectors.selector import BetaSelector
 from seqexp.objectives.outputs import ModelOutput
@@ -204,12 +203,7 @@ class Seq2Exp(nn.Module):
         self.selector.calibrate(quantiles, levels)
         if isinstance(self.signal_stem, SignalStem):
             self.signal_stem.calibrate(quantiles[:num_tracks, int(torch.searchsorted(levels, torch.tensor(0.98)))])
-        sample = statistics.sample
-        if sample is not None and num_tracks and isinstance(self.stem, MotifStem):
-            with torch.no_grad():
-                evidence = self.selector.signals(self.binned(sample)[..., :num_tracks])
-            is_open = np.asarray((evidence > 0).repeat_interleave(self.bin_bp, dim=1))
-            self.stem.seed(sample.codes.numpy(), [is_open[..., track] for track in range(num_tracks)])
+        seed_stem(self.stem, self.selector.signals, statistics)
 
     def binned(self, batch: SequenceBatch) -> Tensor:
         """Signals (B, N, T + K) of the selector's tracks and contacts per bin of the stem, by :func:`token_signals`."""

@@ -24,7 +24,6 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
-from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
 from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 from seqexp.dna.selectors.beta import BetaFactor, kl_divergence, log_pool
@@ -203,8 +202,7 @@ class PublishedSeq2Exp(nn.Module):
                 where="model: thresholds, track_weights",
                 expected=f"{self.num_tracks}, as many as there are thresholds",
             )
-        num_known = sum(name != CONTACT for name in statistics.track_names)
-        seed_stem(self.stem, calibrated_evidence(statistics), statistics, num_known)
+        seed_stem(self.stem, calibrated_evidence(statistics), statistics)
 
     def select(self, batch: SequenceBatch) -> Selection:
         """The selection of a batch, without a prediction."""

@@ -12,12 +12,14 @@ from small_seq2exp import BIN_BP, BINS, ROWS, WIDTH, conv, make_batch
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.encoders.conv import SequenceStem, SignalStem
+from seqexp.dna.encoders.motif_stem import MotifStem
 from seqexp.dna.heads.expression import ExpressionHead
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
 from seqexp.dna.models.binning import token_distance_bp
 from seqexp.dna.models.masked import MaskedExpression, load_kept, save_kept
 from seqexp.dna.models.random_masks import RUN_BINS
+from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 
 UPSTREAM = BINS * BIN_BP // 2
 
@@ -107,6 +109,12 @@ def test_calibration_takes_scales_and_counts_tracks_without_contacts() -> None:
     assert net.signal_stem.scale.tolist() == [4.0, 4.0]
     with_contact = make_batch(num_tracks=3)
     assert net(with_contact).prediction.shape == (ROWS, 1)
+    sample = replace(with_contact, codes=torch.randint(0, 4, with_contact.codes.shape).to(torch.uint8))
+    statistics = DataStatistics(("a", "b", "contact"), quantiles, levels, 5.0, 2.0, 10, sample=sample)
+    motifs = MotifStem(WIDTH, BIN_BP, num_filters=4, kernel_bp=7)
+    assert (
+        seed_stem(motifs, calibrated_evidence(statistics), statistics) == 0
+    )  # too small for motifs, tracks alone seen
     with pytest.raises(ConfigError, match="3 tracks"):
         net.calibrate(DataStatistics(("a", "b", "c"), quantiles, levels, 5.0, 2.0, 10))
 
