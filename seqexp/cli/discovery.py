@@ -9,8 +9,8 @@ from typing import Any
 from seqexp.cli.names import named_path
 
 EPILOG = """examples:
-  seqexp benchmark discovery --plan benchmarks/discovery_quick.yaml --out runs/quick          # ten minutes, simulated
-  seqexp benchmark discovery --out runs/discovery                                             # hours, simulated
+  seqexp benchmark discovery --plan benchmarks/discovery_quick.yaml --out runs/quick   # small, simulated
+  seqexp benchmark discovery --out runs/discovery                                      # simulated; takes hours
   seqexp benchmark discovery --plan benchmarks/discovery_yeast.yaml --data yeast=data/yeast --out runs/discovery_yeast
 
 A plan is a YAML file: worlds (datasets, or settings of a genome to simulate), arms (configs that are trained and then
