@@ -121,7 +121,9 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
         raise ConfigError("a budget of planted elements without any", where=plan.path, fix="give a share: budget: 0.1")
     num_genes = {split: len(frame.rows(split)) for split in ("train", "val", "test")}
     epochs = num_epochs(world.windows or plan.windows, num_genes["train"])
-    peaks, peaks_from = peak_rankings(frame, folder / "peaks", plan.q_values, alignments, alignment_format, budget)
+    peaks, peaks_from = peak_rankings(
+        frame, folder / "peaks", plan.q_values, alignments, alignment_format, budget, world.peak_track
+    )
     scores: dict[tuple[str, int], Scores] = {(name, -1): values for name, values in peaks.items()}
     scores |= {(name, -1): values for name, values in plain_rankings(frame).items()}
     own: dict[tuple[str, int], float] = {}

@@ -18,7 +18,7 @@ _KEYS = (
     *("q_values", "curve", "sizes", "reader_windows", "retrain_worlds", "retrain"),
 )
 _ARM_KEYS = ("config", "score", "worlds", "flags", "seeds")
-_WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format", "windows")
+_WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format", "windows", "peak_track")
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class World:
     alignment_format : str
     windows : int, optional
         Training windows of every arm here, in place of the plan's.
+    peak_track : str, optional
+        Track that MACS3 is run on where there are neither reads nor peaks; the first one by default.
     """
 
     name: str
@@ -75,6 +77,7 @@ class World:
     alignments: Path | None = None
     alignment_format: str = "AUTO"
     windows: int | None = None
+    peak_track: str | None = None
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,7 @@ def _world(name: str, value: Any, seeds: tuple[int, ...], path: Path, given: dic
         None if content.get("alignments") is None else Path(content["alignments"]),
         str(content.get("alignment_format", "AUTO")),
         None if content.get("windows") is None else int(content["windows"]),
+        content.get("peak_track"),
     )
 
 

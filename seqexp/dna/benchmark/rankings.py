@@ -67,11 +67,13 @@ def peak_rankings(
     alignments: Path | None = None,
     alignment_format: str = "AUTO",
     budget: float = 0.1,
+    peak_track: str | None = None,
 ) -> tuple[dict[str, Scores], str]:
     """Scores (R, N) of bins by MACS peaks at several stringencies, and where the peaks come from.
 
     Called on ``alignments`` where they are given; otherwise the peaks of the dataset, filtered by their q-values;
-    otherwise called on the first track, at cutoffs that give half, all and twice the budget (a track has no q-values).
+    otherwise called on ``peak_track``, by default the first one, at cutoffs that give half, all and twice the budget (a
+    track has no q-values); where a sparse track gives the same peaks again, they are left out.
     Without MACS3 the dict is empty and the text says how to get it.
     """
     spec = frame.data.spec
@@ -94,13 +96,16 @@ def peak_rankings(
                 peaks[f"MACS q < {q:g}"] = known[known["q_value"] >= -np.log10(q)]
             origin = f"peaks of the dataset ({name})"
         elif spec.tracks:
-            name, track = next(iter(spec.tracks.items()))
-            for factor in (0.5, 1.0, 2.0):
-                path = folder / f"budget{factor:g}.narrowPeak"
+            name = peak_track or next(iter(spec.tracks))
+            spec.open_tracks([name])  # a wrong name is one clear error
+            for factor in (1.0, 0.5, 2.0):
+                path = folder / f"{name}_budget{factor:g}.narrowPeak"
                 target_bp = int(factor * budget * genome_bp)
                 if not path.is_file():
-                    call_on_track(track, path, target_bp=target_bp)
-                peaks[f"MACS3 {factor:g} x budget"] = read_peaks(path)
+                    call_on_track(spec.tracks[name], path, target_bp=target_bp)
+                found = read_peaks(path)
+                if not any(found.equals(known) for known in peaks.values()):
+                    peaks[f"MACS3 {factor:g} x budget"] = found
             origin = f"macs3 bdgpeakcall on {name}"
         else:
             return {}, "no track to call peaks on"

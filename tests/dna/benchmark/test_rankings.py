@@ -103,6 +103,18 @@ def test_peaks_of_the_dataset_by_stringency(frame: Frame, tmp_path: Path) -> Non
     assert score_truth(everything, planted, 10).value > 0.5
 
 
+def test_peaks_of_the_named_track_each_set_once(frame: Frame, tmp_path: Path) -> None:
+    data = SimpleNamespace(spec=replace(frame.data.spec, peaks={}))
+    unpeaked = replace(frame, data=data)  # type: ignore[arg-type]
+    scores, origin = peak_rankings(unpeaked, tmp_path, (), budget=0.02, peak_track="H3K27ac")
+    assert "H3K27ac" in origin
+    assert "MACS3 1 x budget" in scores
+    masks = list(scores.values())
+    assert not any(np.array_equal(a, b) for number, a in enumerate(masks) for b in masks[number + 1 :])
+    with pytest.raises(ConfigError, match="no track 'moon'"):
+        peak_rankings(unpeaked, tmp_path, (), peak_track="moon")
+
+
 def test_every_window_keeps_the_same_number_of_bins_and_its_promoter(frame: Frame) -> None:
     scores = np.random.default_rng(0).normal(size=(60, 32))  # negative scores too
     kept = keep_best(scores, frame, 0.25)
