@@ -153,7 +153,7 @@ def _conclude(lengths: list[int], costs: list[Cost], window: int, batch_size: in
 
 
 def _show(cost: Cost) -> str:
-    return f"{cost.seconds:8.2f} s   {cost.peak_bytes / 2**30:6.2f} GiB"
+    return f"{cost.seconds:10.4f} s   {cost.peak_bytes / 2**30:6.2f} GiB"
 
 
 def _available_bytes() -> float | None:
