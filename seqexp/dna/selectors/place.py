@@ -17,7 +17,8 @@ class PlaceEvidence(nn.Module):
 
     Contacts go through the map of the signals, calibrated on training quantiles, with weights of their own. Distance
     d counts ``-weight * log(1 + |d| / 1 kb)``, less its mean over the window: so it moves the mask towards the TSS
-    and leaves how much is kept to the rest of the evidence. It has one parameter for windows of all lengths.
+    and leaves how much is kept to the rest of the evidence. Each side of the TSS has a weight of its own, for windows
+    of all lengths: what lies before a gene and what is transcribed need not matter alike.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class PlaceEvidence(nn.Module):
     contact_weight : float
         Initial weight of every contact channel, positive.
     distance_weight : float, optional
-        Initial weight of the distance, positive; None leaves distance out.
+        Initial weight of the distance on both sides, positive; None leaves distance out.
 
     Raises
     ------
@@ -44,8 +45,8 @@ class PlaceEvidence(nn.Module):
             )
         self.num_contacts = num_contacts
         self.contacts = SignalEvidence(num_contacts, contact_weight) if num_contacts else None
-        start = None if distance_weight is None else torch.tensor(inverse_softplus(distance_weight))
-        self.raw_distance_weight = None if start is None else nn.Parameter(start)
+        start = None if distance_weight is None else torch.full((2,), inverse_softplus(distance_weight))
+        self.raw_distance_weight = None if start is None else nn.Parameter(start)  # upstream, downstream
 
     def calibrate(self, quantiles: Tensor, levels: Tensor) -> None:
         """Calibrate the map of contacts on quantiles (K, Q), see :meth:`SignalEvidence.calibrate`."""
@@ -58,6 +59,8 @@ class PlaceEvidence(nn.Module):
         if self.contacts is not None:
             logit = logit + self.contacts.logit(contacts)
         if self.raw_distance_weight is not None:
+            upstream, downstream = functional.softplus(self.raw_distance_weight)
             reach = torch.log1p(distance_bp.float().abs() / DISTANCE_SCALE_BP)
-            logit = logit - functional.softplus(self.raw_distance_weight) * (reach - reach.mean(dim=1, keepdim=True))
+            cost = torch.where(distance_bp < 0, upstream, downstream) * reach
+            logit = logit - (cost - cost.mean(dim=1, keepdim=True))
         return logit

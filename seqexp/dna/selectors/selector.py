@@ -195,7 +195,7 @@ class BetaSelector(SequenceEvidence):
             price = window_price(sequence + signal + place, kept | blacklist, self._present_budget())
         else:
             price = self.price.clone()
-        posterior = self._posterior(sequence - price, signal + place)
+        posterior = self._posterior(sequence, signal + place, price)
         relaxed = self._relaxed(posterior)
         soft = relaxed.rsample() if self.training and self.is_sampled else relaxed.point()
         mask, forced = apply_forced(straight_through(soft) if self.is_hard else soft, kept, blacklist)
@@ -209,14 +209,20 @@ class BetaSelector(SequenceEvidence):
     def _relaxed(self, posterior: BetaFactor) -> Relaxed:
         return relax(posterior, self.relaxation, self.temperature)
 
-    def _posterior(self, sequence: Tensor, beside: Tensor) -> BetaFactor:
-        """Posterior from the log-odds of the sequence and of all evidence beside it."""
+    def _posterior(self, sequence: Tensor, beside: Tensor, price: Tensor) -> BetaFactor:
+        """Posterior from the log-odds of the sequence and of all evidence beside it, less the price of a base."""
+        has_others = self.num_tracks or self.place is not None
+        # Under odds it does not matter off which view the price comes; distance alone can count for more than a mean
+        # close to 0 or 1 can hold, and less the price it does not.
+        off_others = price if has_others and self.rule == "odds" else torch.zeros_like(price)
+        sequence = sequence - (price - off_others)
         of_sequence = BetaFactor.from_logit(sequence, torch.full_like(sequence, self.sequence_precision))
-        if not self.num_tracks and self.place is None:
+        if not has_others:
             return of_sequence
         prior = self._prior(sequence)
         # The other log-odds are a likelihood ratio; with the prior they become a posterior like the sequence's.
-        of_others = BetaFactor.from_logit(beside + prior.logit, torch.full_like(beside, self.signal_precision))
+        others = beside - off_others + prior.logit
+        of_others = BetaFactor.from_logit(others, torch.full_like(beside, self.signal_precision))
         return combine([of_sequence, of_others], prior, self.rule)
 
     def _present_budget(self) -> float:
@@ -250,6 +256,6 @@ class BetaSelector(SequenceEvidence):
         sequence, beside = (torch.cat(part) for part in zip(*parts, strict=True))
 
         def share_at(price: Tensor) -> Tensor:
-            return self._share(self._relaxed(self._posterior(sequence - price, beside)).point())
+            return self._share(self._relaxed(self._posterior(sequence, beside, price)).point())
 
         self.price.copy_(price_of(self.budget, share_at, self.price))

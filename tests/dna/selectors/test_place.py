@@ -91,6 +91,28 @@ def test_distance_counts_against_monotonically_and_on_average_not_at_all() -> No
         assert float(logit[0, near] - logit[0, far]) == pytest.approx(drop, rel=1e-4)
 
 
+def test_each_side_of_the_tss_has_a_weight_of_its_own() -> None:
+    evidence = PlaceEvidence(0, 0.5, distance_weight=0.7)
+    assert evidence.raw_distance_weight is not None
+    *_, distance_bp, _ = inputs(0, bins=400)
+    with torch.no_grad():
+        evidence.raw_distance_weight[0] = 5.0
+    logit = evidence(torch.zeros(ROWS, 400, 0), distance_bp).detach()[0]
+    reach, upstream = torch.log1p(distance_bp[0].abs() / 1000), distance_bp[0] < 0
+    for side, weight in ((upstream, math.log1p(math.exp(5.0))), (~upstream, 0.7)):
+        slope = (logit[side][0] - logit[side][-1]) / (reach[side][-1] - reach[side][0])
+        assert float(slope) == pytest.approx(weight, rel=1e-4)
+    assert float(logit.mean()) == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.5, 8.0, 60.0])
+def test_budget_of_a_window_holds_however_much_the_distance_counts(weight: float) -> None:
+    """Before the price is off, log-odds of 60 times the distance exceed what a mean in float32 can tell from 0 or 1."""
+    settings = {"is_hard": True, "budget": 0.1, "budget_scope": "window"}
+    mask = selector(2, distance_weight=weight, **settings).eval()(*inputs(2, bins=400)).mask
+    assert mask.mean(dim=1).tolist() == pytest.approx([0.1] * ROWS)
+
+
 def test_distance_moves_the_mask_and_hardly_how_much_is_kept() -> None:
     chosen = selector(2, distance_weight=0.5)(*inputs(2, bins=400))
     plain = selector(2)(*inputs(2, bins=400))
