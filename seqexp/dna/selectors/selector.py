@@ -45,6 +45,9 @@ class BetaSelector(SequenceEvidence):
         add their log-odds to the signals', and share their precision.
     signal_weight : float
         Initial weight of the signals' log-odds.
+    sequence_weight : float
+        Initial weight of the sequence's log-odds, above 0 and below 4. A small one lets a head that expression alone
+        teaches move the mask only slowly away from the other evidence.
     rule : str
         ``odds``, ``product``, ``bayes`` or ``log_pool``, see :mod:`seqexp.dna.selectors.beta`.
     promoter_bp : int
@@ -114,8 +117,9 @@ class BetaSelector(SequenceEvidence):
         context_channels: int = 0,
         budget_scope: Literal["data", "window"] = "data",
         budget_steps: int = 0,
+        sequence_weight: float = 1.0,
     ) -> None:
-        super().__init__(width, num_tracks, signal_weight, learns_signals, context_channels)
+        super().__init__(width, num_tracks, signal_weight, learns_signals, context_channels, sequence_weight)
         if not 0 < prior_mean < 1:
             raise ConfigError(f"prior_mean {prior_mean}", expected="a share of bins between 0 and 1")
         if budget is not None and not 0 < budget < 1:
@@ -212,17 +216,16 @@ class BetaSelector(SequenceEvidence):
     def _posterior(self, sequence: Tensor, beside: Tensor, price: Tensor) -> BetaFactor:
         """Posterior from the log-odds of the sequence and of all evidence beside it, less the price of a base."""
         has_others = self.num_tracks or self.place is not None
-        # Under odds it does not matter off which view the price comes; distance alone can count for more than a mean
-        # close to 0 or 1 can hold, and less the price it does not.
-        off_others = price if has_others and self.rule == "odds" else torch.zeros_like(price)
-        sequence = sequence - (price - off_others)
-        of_sequence = BetaFactor.from_logit(sequence, torch.full_like(sequence, self.sequence_precision))
+        if has_others and self.rule == "odds":
+            # What `combine` does, but for this: each view alone may say more than a mean close to 0 or 1 can hold.
+            precision = torch.full_like(sequence, self.sequence_precision + self.signal_precision)
+            return BetaFactor.from_logit(sequence + beside - price, precision)
+        of_sequence = BetaFactor.from_logit(sequence - price, torch.full_like(sequence, self.sequence_precision))
         if not has_others:
             return of_sequence
         prior = self._prior(sequence)
         # The other log-odds are a likelihood ratio; with the prior they become a posterior like the sequence's.
-        others = beside - off_others + prior.logit
-        of_others = BetaFactor.from_logit(others, torch.full_like(beside, self.signal_precision))
+        of_others = BetaFactor.from_logit(beside + prior.logit, torch.full_like(beside, self.signal_precision))
         return combine([of_sequence, of_others], prior, self.rule)
 
     def _present_budget(self) -> float:

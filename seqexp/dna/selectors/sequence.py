@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +28,9 @@ class SequenceEvidence(nn.Module):
         Tracks T; 0 for sequence alone.
     signal_weight : float
         Initial weight of the signals' log-odds.
+    sequence_weight : float
+        Initial weight of the sequence's log-odds, below :data:`MAX_SCALE`. Of a head that expression alone teaches, a
+        small weight slows down how fast it can move the mask away from the other evidence.
     learns_signals : bool
         Teach the sequence view what the signals show (:meth:`agreement`).
     context_channels : int
@@ -38,7 +43,13 @@ class SequenceEvidence(nn.Module):
     floor: Tensor
 
     def __init__(
-        self, width: int, num_tracks: int, signal_weight: float, learns_signals: bool, context_channels: int = 0
+        self,
+        width: int,
+        num_tracks: int,
+        signal_weight: float,
+        learns_signals: bool,
+        context_channels: int = 0,
+        sequence_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.num_tracks = num_tracks
@@ -48,7 +59,11 @@ class SequenceEvidence(nn.Module):
         self.register_buffer("trust", torch.full((num_tracks,), 1 / max(num_tracks, 1)))
         self.register_buffer("floor", torch.zeros(num_tracks))
         self.register_buffer("gain", torch.full((num_tracks,), 1e-3))
-        self.raw_scale = nn.Parameter(torch.zeros(()))
+        if not 0 < sequence_weight < MAX_SCALE:
+            raise ConfigError(
+                f"sequence_weight {sequence_weight}", where="selector", expected=f"above 0 and below {MAX_SCALE:g}"
+            )
+        self.raw_scale = nn.Parameter(torch.tensor(math.log(3 * sequence_weight / (MAX_SCALE - sequence_weight))))
         self.offset = nn.Parameter(torch.zeros(()))
         if context_channels and not self.learns_signals:
             raise ConfigError("context_channels without learns_signals", expected="tracks, and learns_signals: true")
@@ -63,7 +78,7 @@ class SequenceEvidence(nn.Module):
         The tracks' sequence log-odds enter with the tracks' own weights: a track that says little about elements
         teaches the sequence as little.
         """
-        scale = MAX_SCALE * torch.sigmoid(self.raw_scale - 1.0986)  # 1 at the start
+        scale = MAX_SCALE * torch.sigmoid(self.raw_scale - 1.0986)  # 1 where the parameter is 0
         return scale * self._element_logit(self.evidence(hidden)) + self.offset
 
     def _element_logit(self, head: Tensor) -> Tensor:

@@ -50,6 +50,15 @@ def test_draws_in_training_and_takes_the_mean_at_test() -> None:
     assert torch.equal(selector(is_sampled=False).train()(*inputs(2)).mask, chosen.mask)
 
 
+def test_sequence_weight_is_where_its_log_odds_start_and_no_more() -> None:
+    light, plain = selector(sequence_weight=0.1).eval()(*inputs(2)), selector().eval()(*inputs(2))
+    torch.testing.assert_close(light.sequence_logit, 0.1 * plain.sequence_logit, rtol=1e-4, atol=1e-6)
+    assert torch.equal(light.signal_logit, plain.signal_logit)
+    assert "raw_scale" in dict(selector(sequence_weight=0.1).named_parameters())  # it goes on from there
+    with pytest.raises(ConfigError, match="sequence_weight"):
+        selector(sequence_weight=4.0)
+
+
 def test_draws_scatter_round_the_mean_as_their_precision_says() -> None:
     model = selector(num_tracks=0, sequence_precision=30.0).train()
     hidden, signals, distance_bp, blacklist = inputs(0)
