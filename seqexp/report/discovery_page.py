@@ -18,8 +18,8 @@ from seqexp.report.style import MODEL, SIGNAL, TRUTH, house_style, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from seqexp.dna.benchmark.discovery import WorldResults
     from seqexp.dna.benchmark.plan import DiscoveryPlan
+    from seqexp.dna.benchmark.world import WorldResults
 
 _HOW = (
     "Every ranking scores the same bins of the same test windows; each keeps the same share of every window; the "

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from seqexp.core.files import atomic_path
-from seqexp.dna.benchmark.discovery import WorldResults
 from seqexp.dna.benchmark.plan import DiscoveryPlan
 from seqexp.dna.benchmark.summary import margins, summarise
 from seqexp.dna.benchmark.trained import slug
+from seqexp.dna.benchmark.world import WorldResults
 from seqexp.dna.elements.enrichment import dataset_features, feature_enrichment
 from seqexp.report.metrics_file import write_json
 

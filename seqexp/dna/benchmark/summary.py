@@ -29,7 +29,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame
-        Of :class:`seqexp.dna.benchmark.discovery.WorldResults`.
+        Of :class:`seqexp.dna.benchmark.world.WorldResults`.
 
     Returns
     -------
