@@ -81,8 +81,11 @@ def _sections(plan: DiscoveryPlan, world: WorldResults, summary: pd.DataFrame, m
         section.add_figure(interval_bars(_marked(bars, method), "Planted elements", "AUPRC"))
     if "retrain r" in summary:
         renamed = {"ranking": "name", "retrain r": "value", "retrain low": "low", "retrain high": "high"}
-        bars = summary.rename(columns=renamed).sort_values("value", ascending=False)
+        read = summary[summary["retrain r"].notna()]
+        bars = read.rename(columns=renamed).sort_values("value", ascending=False)
         title = f"Trained anew on {world.budget:.1%} of the bases"
+        if math.isfinite(world.open_accuracy[0]):
+            title += f" (on all: {world.open_accuracy[0]:.3f})"
         section.add_figure(interval_bars(_marked(bars, method), title, "test Pearson r"))
     section.add_figure(accuracy_against_budget(curve_of(summary), world.budget, method))
     if len(world.sizes):
@@ -122,14 +125,15 @@ def accuracy_against_budget(curve: pd.DataFrame, budget: float, method: str) -> 
     with house_style():
         figure = new_figure(7.2, 3.8)
         axis = figure.subplots()
-        styles = ("-", "--", ":", "-.")
+        styles, markers = ("-", "--", ":", "-."), "osv^D"
         used: dict[str, int] = {}
-        for name in curve:
+        for name in curve.iloc[-1].sort_values(ascending=False).index:  # the legend runs as the lines end
             colour = _colour(str(name), method)
-            style = styles[used.get(colour, 0) % len(styles)]
-            used[colour] = used.get(colour, 0) + 1
-            width = 2.4 if name == method else 1.1
-            axis.plot(curve.index, curve[name], color=colour, ls=style, lw=width, marker=".", ms=4, label=str(name))
+            number = used.get(colour, 0)
+            used[colour] = number + 1
+            width, style = 2.4 if name == method else 1.1, styles[number % len(styles)]
+            (line,) = axis.plot(curve.index, curve[name], style, color=colour, lw=width, label=str(name))
+            line.set(marker=markers[number % len(markers)], markersize=3.5)
         axis.axvline(budget, color="#cccccc", lw=0.8, zorder=0)
         axis.set_xscale("log")
         axis.set_xticks(list(curve.index), [f"{share:.0%}" for share in curve.index])
