@@ -146,7 +146,7 @@ def accuracy_against_budget(curve: pd.DataFrame, budget: float, method: str) -> 
 def area_against_genes(sizes: pd.DataFrame) -> Figure:
     """AUPRC by number of training genes, with intervals over test genes."""
     with house_style():
-        figure = new_figure(4.6, 3.2)
+        figure = new_figure(7.2, 3.2)
         axis = figure.subplots()
         value = sizes["auprc"].to_numpy(float)
         errors = np.vstack([value - sizes["auprc_low"], sizes["auprc_high"] - value])
