@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentError
+from collections.abc import Iterator
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import yaml
@@ -11,7 +13,7 @@ from jsonargparse import Namespace
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from seqexp.core.errors import ConfigError
+from seqexp.core.errors import ConfigError, SeqexpError
 from seqexp.core.resources import shipped
 from seqexp.core.yaml import load_yaml
 from seqexp.training.callbacks import RunOptions
@@ -54,6 +56,35 @@ def _absolute_paths(settings: Namespace) -> None:
     for name, value in list(arguments.items()):
         if isinstance(value, Path):
             arguments[name] = value.absolute()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what caused it, what caused that."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def refusal(error: Exception) -> SeqexpError:
+    """The one message for what went wrong while the classes of a config were built.
+
+    The parser wraps whatever a constructor raises, once for every level of nesting. What was raised first is what the
+    user has to read: as it is where it is ours, with the class whose settings it refused where it is not.
+    """
+    causes = list(_chain(error))
+    for cause in causes:
+        if isinstance(cause, SeqexpError):
+            return cause
+    first = causes[-1]
+    frames = [frame for frame, _ in walk_tb(first.__traceback__) if frame.f_code.co_name == "__init__"]
+    built = [type(frame.f_locals["self"]) for frame in frames if "self" in frame.f_locals]
+    named = next((kind.__name__ for kind in reversed(built) if kind.__module__.startswith("seqexp.")), "a class")
+    told = " ".join(str(first).split()) or type(first).__name__
+    return ConfigError(
+        f"{named} cannot be built with these settings: {told}",
+        where="the config files and flags of this command",
+        expected="settings that the class accepts; its docstring lists them",
+    )
 
 
 class RunConfig(LightningCLI):
@@ -102,6 +133,8 @@ class RunConfig(LightningCLI):
         except ArgumentError as error:
             message = " ".join(str(error.message).split())
             raise ConfigError(message, where="the config files and flags of this command") from error
+        except Exception as error:
+            raise refusal(error) from error
 
     def _set_seed(self) -> None:
         """Seed Python, NumPy and torch, in silence."""
@@ -112,7 +145,10 @@ class RunConfig(LightningCLI):
         _absolute_paths(self.config["data"])
         self.settings: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, format="yaml"))
         self.settings.pop("config", None)
-        self.config_init = self.parser.instantiate_classes(self.config)
+        try:
+            self.config_init = self.parser.instantiate_classes(self.config)
+        except Exception as error:
+            raise refusal(error) from error
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
         self.options: RunOptions = self.config_init["run"]
