@@ -13,11 +13,13 @@ import pandas as pd
 
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.elements import truth as planted
+from seqexp.dna.elements.bdgpeakcall import call_on_track
 from seqexp.dna.elements.calling import call_elements, kept_bins
+from seqexp.dna.elements.callpeak import call_on_alignments
 from seqexp.dna.elements.compare import compare, cover, in_windows, overlap_bounds, trim_to_budget
 from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.elements.masks import MaskSet, promoter_bins
-from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks
+from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.protocol import fixed_mask_scores
 from seqexp.dna.elements.writers import write_narrowpeak
 
@@ -98,7 +100,7 @@ def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> pd.
         return _copied(read_peaks(source.path), output, data)
     if source.alignments is not None:
         genome_bp = sum(spec.open_reference().chrom_sizes.values())
-        return call_on_alignments(source.alignments, output, genome_bp, source.alignment_format)
+        return call_on_alignments(source.alignments, output, genome_bp=genome_bp, file_format=source.alignment_format)
     if spec.peaks and source.track is None:
         return _copied(read_peaks(next(iter(spec.peaks.values()))), output, data)
     if not spec.tracks:

@@ -9,10 +9,12 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from seqexp.dna.elements.bdgpeakcall import call_on_track
 from seqexp.dna.elements.calling import call_elements, merge_elements
+from seqexp.dna.elements.callpeak import call_on_alignments
 from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks
+from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.writers import write_bed, write_bedgraph, write_bigwig, write_narrowpeak
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import read_bed
@@ -145,7 +147,9 @@ def test_track_peaks_by_base(
     values, bigwig, bedgraph = signal
     wanted = runs(values >= cutoff, max_gap, min_length)
     for track in (bigwig, bedgraph):
-        peaks = call_on_track(track, tmp_path / "called.bed", cutoff, None, min_length, max_gap)
+        peaks = call_on_track(
+            track, tmp_path / "called.bed", cutoff=cutoff, min_length_bp=min_length, max_gap_bp=max_gap
+        )
         assert sorted(zip(peaks["start"], peaks["end"])) == wanted
         assert (tmp_path / "called.bed").read_text().startswith("# mode=threshold macs3 bdgpeakcall")
 
@@ -179,7 +183,7 @@ def test_callpeak_finds_what_was_simulated(tmp_path: Path, file_format: str) -> 
     ]
     reads = tmp_path / f"reads.{file_format.lower()}"
     reads.write_text("\n".join(lines) + "\n")
-    peaks = call_on_alignments(reads, tmp_path / "peaks.narrowPeak", 100_000, file_format, extsize_bp=150)
+    peaks = call_on_alignments(reads, tmp_path / "peaks.narrowPeak", genome_bp=100_000, file_format=file_format)
     assert len(peaks) == 2
     for summit in summits:
         assert ((peaks["start"] < summit) & (peaks["end"] > summit)).sum() == 1

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.benchmark.frame import Frame
-from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks
+from seqexp.dna.elements.bdgpeakcall import call_on_track
+from seqexp.dna.elements.callpeak import call_on_alignments
+from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.truth import peak_scores, signal_rule
 from seqexp.dna.loaders.windows import CONTACT
 
@@ -86,7 +88,7 @@ def peak_rankings(
             for q in q_values:
                 path = folder / f"q{q:g}.narrowPeak"
                 if not path.is_file():
-                    call_on_alignments(alignments, path, genome_bp, alignment_format, q)
+                    call_on_alignments(alignments, path, genome_bp=genome_bp, file_format=alignment_format, q_value=q)
                 peaks[f"MACS3 q < {q:g}"] = read_peaks(path)
             origin = f"macs3 callpeak on {alignments.name}"
         elif spec.peaks:

@@ -1,13 +1,7 @@
-"""MACS3 peaks: called on alignments, called on a signal track, or read from a file."""
+"""Tables of peaks: read best first, and written as narrowPeak."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -15,157 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from seqexp.core.errors import ConfigError, DataError, MissingExtraError
+from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
-from seqexp.dna.elements.signal_track import Extent, choose_cutoff, highest_value, read_track, without_gaps
 from seqexp.dna.genome.regions import read_bed
 
-FORMATS = ("AUTO", "BAM", "SAM", "BED", "BEDPE", "BAMPE")
 RankBy = Literal["auto", "p_value", "signal_value", "score"]
-
-
-def find_macs3() -> str:
-    """Path of the ``macs3`` program of this environment.
-
-    Raises
-    ------
-    MissingExtraError
-        MACS3 is not installed; the message gives the line that installs it.
-    """
-    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    program = shutil.which("macs3", path=search)
-    if program is None or importlib.util.find_spec("MACS3") is None:
-        raise MissingExtraError("MACS3", "macs3")
-    return program
-
-
-def call_on_alignments(
-    alignments: Path,
-    output: Path,
-    genome_bp: int,
-    file_format: str = "AUTO",
-    q_value: float = 0.05,
-    control: Path | None = None,
-    extsize_bp: int = 200,
-    shift_bp: int = 0,
-    use_model: bool = False,
-) -> pd.DataFrame:
-    """Statistical peaks: ``macs3 callpeak`` on reads or fragments.
-
-    Parameters
-    ----------
-    alignments : Path
-        BAM, SAM, BED or BEDPE, plain or gzip.
-    output : Path
-        narrowPeak to write; its first line says how it was made.
-    genome_bp : int
-        Mappable genome in bp (``-g``).
-    file_format : str
-        One of :data:`FORMATS`; paired ends (BEDPE, BAMPE) must be named.
-    q_value : float
-        False discovery rate.
-    control : Path, optional
-        Control reads.
-    extsize_bp, shift_bp : int
-        Single reads are moved by ``shift_bp`` and extended to ``extsize_bp``: for DNase and ATAC cut sites -75 and
-        150, say. Paired ends are whole fragments and ignore both.
-    use_model : bool
-        Let MACS3 estimate the fragment length from the strands instead (ChIP-seq of single ends).
-
-    Returns
-    -------
-    DataFrame
-        See :func:`read_peaks`.
-
-    Raises
-    ------
-    MissingExtraError
-        MACS3 is not installed.
-    DataError
-        A file is missing, or MACS3 failed; its last words are told.
-    """
-    program = find_macs3()
-    if file_format not in FORMATS:
-        raise ConfigError(f"format {file_format!r}", expected="one of: " + ", ".join(FORMATS))
-    for path in [alignments, *([control] if control else [])]:
-        if not path.is_file():
-            raise DataError("no such file", where=path, expected="alignments as " + ", ".join(FORMATS[1:]))
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = ["callpeak", "-t", str(alignments), "-f", file_format, "-g", str(genome_bp)]
-        arguments += ["-q", str(q_value), "-n", "peaks", "--outdir", folder]
-        arguments += ["-c", str(control)] if control else []
-        reads = ""
-        if not use_model and file_format not in ("BEDPE", "BAMPE"):
-            arguments += ["--nomodel", "--shift", str(shift_bp), "--extsize", str(extsize_bp)]
-            reads = f" shift={shift_bp} extsize={extsize_bp}"
-        made = Path(folder, "peaks_peaks.narrowPeak")
-        _run(program, arguments, made)
-        peaks = _named(made)
-    head = f"mode=statistical macs3 callpeak file={alignments.name} format={file_format} q={q_value:g}"
-    return write_peaks(peaks, output, f"{head} gsize={genome_bp}{reads}{f' control={control.name}' if control else ''}")
-
-
-def call_on_track(
-    track: Path,
-    output: Path,
-    cutoff: float | None = None,
-    target_bp: int | None = None,
-    min_length_bp: int = 100,
-    max_gap_bp: int = 30,
-    extent: Extent | None = None,
-) -> pd.DataFrame:
-    """Threshold peaks: ``macs3 bdgpeakcall`` on a bigWig or bedGraph.
-
-    Parameters
-    ----------
-    track : Path
-        bigWig (by its suffix .bw or .bigwig) or bedGraph.
-    output : Path
-        narrowPeak to write; its first line holds mode and cutoff.
-    cutoff : float, optional
-        Signal a peak must reach.
-    target_bp : int, optional
-        Instead of a cutoff: the highest one whose peaks hold at least this many base pairs, found by a scan over the
-        values that occur in the track.
-    min_length_bp, max_gap_bp : int
-        ``-l`` and ``-g`` of MACS3.
-    extent : mapping, optional
-        Stretches to look at per chromosome; everything by default.
-
-    Returns
-    -------
-    DataFrame
-        See :func:`read_peaks`. MACS3 writes the summit's value as whole tenths, too coarse to rank peaks by, and
-        leaves signalValue at 0; the file written here holds the largest value of the track as signalValue.
-
-    Raises
-    ------
-    MissingExtraError
-        MACS3 is not installed.
-    ConfigError
-        Neither or both of cutoff and target.
-    DataError
-        The track cannot be read or is empty, or MACS3 failed.
-    """
-    program = find_macs3()
-    if (cutoff is None) == (target_bp is None):
-        raise ConfigError("give either a cutoff or a target in bp", expected="one of the two")
-    signal = read_track(track, extent)
-    chosen = cutoff
-    if chosen is None:
-        chosen = choose_cutoff(signal, int(target_bp or 0), min_length_bp, max_gap_bp)
-    with tempfile.TemporaryDirectory() as folder:
-        bedgraph, made = Path(folder, "track.bedGraph"), Path(folder, "peaks.narrowPeak")
-        without_gaps(signal).to_csv(bedgraph, sep="\t", header=False, index=False, float_format="%.9g")
-        arguments = ["bdgpeakcall", "-i", str(bedgraph), "-c", f"{chosen:.9g}", "-l", str(min_length_bp)]
-        arguments += ["-g", str(max_gap_bp), "--no-trackline", "--outdir", folder, "-o", made.name]
-        _run(program, arguments, made)
-        peaks = _named(made)
-    top = highest_value(signal, peaks)
-    peaks = peaks.assign(signal_value=top, score=1000 * top / top.max(initial=1e-300), p_value=-1.0, q_value=-1.0)
-    how = "given" if cutoff is not None else f"chosen for {target_bp} bp"
-    mode = f"mode=threshold macs3 bdgpeakcall track={track.name} cutoff={chosen:.9g} ({how})"
-    return write_peaks(peaks, output, f"{mode} min_length={min_length_bp} max_gap={max_gap_bp}")
 
 
 def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
@@ -213,7 +61,7 @@ def write_peaks(peaks: pd.DataFrame, output: Path, mode: str) -> pd.DataFrame:
         strand, signal_value, p_value, q_value and summit_bp. Scores are cut at 1000, the most BED allows.
     output : Path
     mode : str
-        Text of the header line.
+        Text of the header line, or lines.
 
     Returns
     -------
@@ -232,9 +80,14 @@ def write_peaks(peaks: pd.DataFrame, output: Path, mode: str) -> pd.DataFrame:
     table["summit"] = peaks.get("summit_bp", -1)
     table = table.sort_values(["chrom", "start", "end"], kind="stable")
     with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as handle:
-        handle.write(f"# {mode}\n")
+        handle.writelines(f"# {line}\n" for line in mode.splitlines())
         table.to_csv(handle, sep="\t", header=False, index=False)
     return read_peaks(output)
+
+
+def named(peaks: pd.DataFrame) -> pd.DataFrame:
+    """Peaks by MACS3, named by number instead of the folder they were made in."""
+    return peaks.assign(name=[f"macs3_peak_{number}" for number in range(1, len(peaks) + 1)])
 
 
 def _rank(frame: pd.DataFrame, rank_by: RankBy, path: str | Path) -> NDArray[np.float64]:
@@ -245,21 +98,3 @@ def _rank(frame: pd.DataFrame, rank_by: RankBy, path: str | Path) -> NDArray[np.
         return frame[rank_by].to_numpy(np.float64)
     filled = [name for name in known if (frame[name] > 0).any()]
     return frame[filled[0]].fillna(0.0).to_numpy(np.float64) if filled else np.ones(len(frame))
-
-
-def _run(program: str, arguments: list[str], made: Path) -> None:
-    """Run MACS3 and prove that it wrote its file; its own last words are the error otherwise."""
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not made.is_file():
-        words = [line for line in (done.stderr + done.stdout).strip().splitlines() if line.strip()]
-        raise DataError(
-            f"macs3 {arguments[0]} failed: {words[-1] if words else 'no message'}",
-            where=" ".join(["macs3", *arguments]),
-            expected="exit status 0 and a narrowPeak file",
-        )
-
-
-def _named(made: Path) -> pd.DataFrame:
-    """Peaks of a narrowPeak by MACS3, named by number instead of the folder they were made in."""
-    peaks = read_bed(made)
-    return peaks.assign(name=[f"macs3_peak_{number}" for number in range(1, len(peaks) + 1)])

@@ -11,8 +11,10 @@ import pyBigWig
 import pytest
 
 from seqexp.core.errors import ConfigError, DataError, MissingExtraError
-from seqexp.dna.elements import peaks as module
-from seqexp.dna.elements.peaks import call_on_alignments, call_on_track, read_peaks, write_peaks
+from seqexp.dna.elements import macs3 as module
+from seqexp.dna.elements.bdgpeakcall import call_on_track
+from seqexp.dna.elements.callpeak import call_on_alignments
+from seqexp.dna.elements.peaks import read_peaks, write_peaks
 from seqexp.dna.elements.signal_track import choose_cutoff, highest_value, peaks_bp, read_track
 from seqexp.dna.genome.regions import read_bed
 
@@ -108,24 +110,19 @@ def test_no_peak_is_an_empty_file(bigwig: Path, tmp_path: Path) -> None:
     assert (tmp_path / "p.narrowPeak").read_text().startswith("# mode=threshold")
 
 
-@needs_macs3
-def test_failure_of_macs3_is_told(tmp_path: Path) -> None:
-    (tmp_path / "reads.bed").write_text("no reads here\n")
-    with pytest.raises(DataError, match="macs3 callpeak failed"):
-        call_on_alignments(tmp_path / "reads.bed", tmp_path / "p.narrowPeak", 1000, "BED")
-    assert [p.name for p in tmp_path.iterdir()] == ["reads.bed"]
-
-
 def test_settings_are_checked_before_anything_runs(bigwig: Path, tmp_path: Path) -> None:
     out = tmp_path / "p.narrowPeak"
     with pytest.raises(ConfigError, match="cutoff or a target"):
         call_on_track(bigwig, out)
     with pytest.raises(ConfigError, match="cutoff or a target"):
         call_on_track(bigwig, out, cutoff=1.0, target_bp=5)
+    for wrong in ({"cutoff": np.nan}, {"target_bp": 0}, {"cutoff": 1.0, "max_gap_bp": -1}):
+        with pytest.raises(ConfigError, match=list(wrong)[-1]):
+            call_on_track(bigwig, out, **wrong)
     with pytest.raises(ConfigError, match="format 'CRAM'"):
-        call_on_alignments(bigwig, out, 1000, "CRAM")
+        call_on_alignments(bigwig, out, genome_bp=1000, file_format="CRAM")
     with pytest.raises(DataError, match="no such file"):
-        call_on_alignments(tmp_path / "none.bam", out, 1000)
+        call_on_alignments(tmp_path / "none.bam", out, genome_bp=1000)
     assert not out.exists()
 
 
@@ -140,7 +137,7 @@ def test_missing_macs3_says_how_to_get_it(
         monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     for call in (
         lambda out: call_on_track(bigwig, out, cutoff=0.5),
-        lambda out: call_on_alignments(bigwig, out, 1000),
+        lambda out: call_on_alignments(bigwig, out, genome_bp=1000),
     ):
         with pytest.raises(MissingExtraError, match=r"MACS3(.|\n)*pip install 'seqexp\[macs3\]'"):
             call(tmp_path / "p.narrowPeak")
