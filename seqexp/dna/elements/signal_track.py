@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pandas.api.types import union_categoricals
 
 from seqexp.core.errors import DataError
+from seqexp.dna.genome.bigwig import open_bigwig
 from seqexp.dna.genome.names import match_names
 from seqexp.dna.genome.regions import read_bed
-from seqexp.dna.genome.tracks import open_bigwig
 
 Extent = Mapping[str, list[tuple[int, int]]]
 _BLOCK_BP = 5_000_000
@@ -142,9 +142,7 @@ def _bigwig_parts(track: Path, extent: Extent | None) -> Iterator[pd.DataFrame]:
         for chrom, name, start, end in _stretches(extent, handle.chroms(), track):
             for low in range(start, end, _BLOCK_BP):
                 high = min(low + _BLOCK_BP, end)
-                yield _frame(name, np.array(handle.intervals(chrom, low, high) or np.zeros((0, 3))), low, high)
-    except RuntimeError as error:
-        raise DataError(f"the track cannot be read: {error}", where=track, expected="a complete bigWig") from error
+                yield _frame(name, np.column_stack(handle.intervals(chrom, low, high)), low, high)
     finally:
         handle.close()
 

@@ -12,7 +12,7 @@ import pyBigWig
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
-from seqexp.dna.genome.tracks import open_bigwig
+from seqexp.dna.genome.bigwig import open_bigwig
 
 _BLOCK = 1_000_000
 

@@ -88,6 +88,8 @@ class DatasetSpec:
         Motifs of transcription factors, in the text format of MEME.
     contacts : ContactSpec or None
         Hi-C contacts.
+    is_missing_stated : bool
+        ``missing`` stands in the file, so that a track without values on a chromosome is meant.
     """
 
     path: Path
@@ -113,6 +115,7 @@ class DatasetSpec:
     features: Mapping[str, Path] = field(default_factory=dict)
     motifs: Path | None = None
     contacts: ContactSpec | None = None
+    is_missing_stated: bool = False
 
     @property
     def folder(self) -> Path:
@@ -302,6 +305,7 @@ def load_dataset(path: str | Path) -> DatasetSpec:
         features=file_paths(content, "features", path),
         motifs=optional_path(content, "motifs", path),
         contacts=parse_contacts(content, path),
+        is_missing_stated="missing" in content,
     )
     if spec.missing not in ("zero", "nan", "error"):
         raise ConfigError(f"missing: {spec.missing!r}", where=path, expected="one of zero, nan, error")

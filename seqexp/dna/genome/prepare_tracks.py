@@ -9,6 +9,7 @@ import pyBigWig
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import atomic_path
+from seqexp.dna.genome.bigwig import open_bigwig
 
 
 def parse_segment(text: str) -> tuple[str, int, int]:
@@ -33,17 +34,17 @@ def scale_track(path: Path, output: Path, segment: str, factor: float) -> None:
     """Copy a bigWig, with the values of intervals centred inside ``segment`` (0-based, half-open) times ``factor``."""
     name, start, end = parse_segment(segment)
     with atomic_path(output) as temporary:
-        source, target = _open(path), pyBigWig.open(str(temporary), "w")
+        source, target = open_bigwig(path), pyBigWig.open(str(temporary), "w")
         try:
             sizes = source.chroms()
             target.addHeader(list(sizes.items()))
             for chrom in sizes:
-                starts, ends, values = _intervals(source, chrom, 0, sizes[chrom])
+                starts, ends, values = source.intervals(chrom, 0, sizes[chrom])
                 if not starts.size:
                     continue
                 centre = (starts + ends) // 2
                 is_inside = (chrom == name) & (centre >= start) & (centre < end)
-                scaled = np.where(is_inside, values * factor, values)
+                scaled = np.where(is_inside, values.astype(np.float64) * factor, values)
                 target.addEntries([chrom] * starts.size, starts.tolist(), ends=ends.tolist(), values=scaled.tolist())
         finally:
             source.close()
@@ -51,29 +52,17 @@ def scale_track(path: Path, output: Path, segment: str, factor: float) -> None:
 
 
 def _values(path: Path, segments: list[str]) -> np.ndarray:
-    source = _open(path)
+    source = open_bigwig(path)
     try:
         parts = []
         for segment in segments:
             chrom, start, end = parse_segment(segment)
             if chrom not in source.chroms():
                 raise DataError(f"no chromosome {chrom}", where=path, expected=", ".join(source.chroms()))
-            parts.append(_intervals(source, chrom, start, min(end, source.chroms(chrom)))[2])
+            parts.append(source.intervals(chrom, start, min(end, source.chroms()[chrom])).values)
     finally:
         source.close()
     found = np.concatenate(parts)
     if not found.size:
         raise DataError(f"no signal in {', '.join(segments)}", where=path, expected="intervals with values")
     return found
-
-
-def _intervals(source: pyBigWig.pyBigWig, chrom: str, start: int, end: int) -> tuple[np.ndarray, ...]:
-    rows = np.array(source.intervals(chrom, start, end) or [], dtype=np.float64).reshape(-1, 3)
-    return rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64), rows[:, 2]
-
-
-def _open(path: Path) -> pyBigWig.pyBigWig:
-    try:
-        return pyBigWig.open(str(path))
-    except RuntimeError as error:
-        raise DataError("cannot be read as bigWig", where=path, expected="a whole bigWig file") from error

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-import pyBigWig
 from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError, DataError
+from seqexp.dna.genome.bigwig import BigWig, Summary, open_bigwig
 from seqexp.dna.genome.interval import Interval
-from seqexp.dna.genome.names import NameMap
+from seqexp.dna.genome.names import NameMap, name_key
 
 Missing = Literal["zero", "nan", "error"]
 Aggregate = Literal["mean", "max", "sum"]
-_MAGICS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
 
 
 class TrackSet:
@@ -46,7 +43,7 @@ class TrackSet:
 
     Notes
     -----
-    Objects can be pickled and used after a fork: each process opens the files for itself.
+    Objects can be pickled and used after a fork.
     """
 
     def __init__(self, paths: Mapping[str, str | Path], missing: Missing = "zero") -> None:
@@ -55,9 +52,8 @@ class TrackSet:
         self.paths = {name: Path(path) for name, path in paths.items()}
         self.names = tuple(self.paths)
         self.missing = missing
-        self._handles: list[Any] = []
-        self._pid = -1
-        sizes = [dict(handle.chroms()) for handle in self._open()]
+        self._handles: list[BigWig] = []
+        sizes = [handle.chroms() for handle in self._open()]
         self._sizes: dict[str, dict[str, int]] = dict(zip(self.names, sizes))
         self._maps = [NameMap(of_track) for of_track in sizes]
         self.chrom_sizes = self._union()
@@ -105,13 +101,12 @@ class TrackSet:
 
     def close(self) -> None:
         """Close the files; the next read opens them again."""
-        if self._pid == os.getpid():
-            for handle in self._handles:
-                handle.close()
-        self._handles, self._pid = [], -1
+        for handle in self._handles:
+            handle.close()
+        self._handles = []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handles": [], "_pid": -1}
+        return {**self.__dict__, "_handles": []}
 
     def __repr__(self) -> str:
         return f"TrackSet({', '.join(self.names) or 'no tracks'}; missing={self.missing})"
@@ -120,41 +115,53 @@ class TrackSet:
         """Chromosome lengths in bp in the header of one track."""
         return dict(self._sizes[name])
 
-    def summary(self, name: str) -> dict[str, float]:
-        """Header of one track: minVal, maxVal, nBasesCovered, sumData and others."""
-        return dict(self._open()[self.names.index(name)].header())
+    def only(self, name: str) -> TrackSet:
+        """One of the tracks by itself."""
+        return TrackSet({name: self.paths[name]}, self.missing)
 
-    def _open(self) -> list[Any]:
-        if self._pid != os.getpid():
-            # The parent's handles are dropped without closing: their file position is shared with the parent.
+    def chroms_with_values(self, name: str) -> list[str]:
+        """Chromosomes, under the names of the track, on which it has a value at all."""
+        return self._open()[self.names.index(name)].chroms_with_values()
+
+    def summary(self, name: str) -> Summary:
+        """Bases with a value, least and largest value of one track; see :meth:`BigWig.summary`."""
+        return self._open()[self.names.index(name)].summary()
+
+    def _open(self) -> list[BigWig]:
+        if not self._handles:
             self._handles = [open_bigwig(path) for path in self.paths.values()]
-            self._pid = os.getpid()
         return self._handles
 
     def _union(self) -> dict[str, int]:
         union: dict[str, int] = {}
         owner: dict[str, str] = {}
+        by_key: dict[str, str | None] = {}  # None: two names of one file share the key, and only exact names count
         for name in self.names:
+            added = []
             for chrom, size in self._sizes[name].items():
-                known = NameMap(union).find(chrom) if chrom not in union else chrom
-                if known is not None and union[known] != size:
+                known = chrom if chrom in union else by_key.get(name_key(chrom))
+                if known is None:
+                    union[chrom], owner[chrom] = size, name
+                    added.append(chrom)
+                elif union[known] != size:
                     raise DataError(
                         f"{chrom} has {size} bp in track {name} and {union[known]} bp in track {owner[known]}",
                         where=self.paths[name],
                         expected="tracks of one assembly",
                         fix="lift the track over, or use the file made on the same assembly",
                     )
-                if known is None:
-                    union[chrom], owner[chrom] = size, name
+            for chrom in added:
+                key = name_key(chrom)
+                by_key[key] = None if key in by_key else chrom
         return union
 
-    def _bases(self, track: int, handle: Any, interval: Interval) -> NDArray[np.float32]:
+    def _bases(self, track: int, handle: BigWig, interval: Interval) -> NDArray[np.float32]:
         """Values per base (L,) in forward orientation, missing values by policy."""
         name = self.names[track]
         chrom = self._maps[track].find(interval.chrom)
         size = 0 if chrom is None else self._sizes[name][chrom]
         start, end = max(interval.start, 0), min(interval.end, size)
-        found = self._read(track, handle, chrom, start, end) if chrom is not None and start < end else None
+        found = handle.values(chrom, start, end) if chrom is not None and start < end else None
         if found is not None and end - start == interval.width:
             bases = found
         else:
@@ -172,46 +179,6 @@ class TrackSet:
                 fix="set missing: zero or missing: nan",
             )
         return bases
-
-    def _read(self, track: int, handle: Any, chrom: str, start: int, end: int) -> NDArray[np.float32]:
-        try:
-            values: NDArray[np.float32] = handle.values(chrom, start, end, numpy=True)
-        except RuntimeError as error:
-            name = self.names[track]
-            raise _damaged(
-                f"track {name} cannot be read at {chrom}:{start}-{end}: {error}", self.paths[name]
-            ) from error
-        return values
-
-
-def open_bigwig(path: Path) -> Any:
-    """Open a bigWig after looking at both of its ends: libBigWig can crash on a file that was cut short.
-
-    Raises
-    ------
-    DataError
-        The file is missing, is not a bigWig, or is cut short.
-    """
-    try:
-        with open(path, "rb") as handle:
-            head = handle.read(64)
-            handle.seek(max(0, os.fstat(handle.fileno()).st_size - 4))
-            tail, size = handle.read(4), handle.tell()
-    except OSError as error:
-        raise DataError(f"cannot read the track: {error.strerror}", where=path, fix="check the path") from error
-    if head[:4] not in _MAGICS:
-        raise DataError("the track is not a bigWig", where=path, expected="a file in bigWig format")
-    order = "<" if head[:4] == _MAGICS[0] else ">"
-    offsets = struct.unpack(f"{order}QQQ", head[8:32]) if len(head) == 64 else (size,)
-    if tail != head[:4] or max(offsets) >= size:
-        raise _damaged("the bigWig is truncated: its end mark is missing", path)
-    try:
-        opened = pyBigWig.open(str(path))
-    except RuntimeError as error:
-        raise _damaged(f"the bigWig cannot be opened: {error}", path) from error
-    if not opened.isBigWig():
-        raise DataError("the track is not a bigWig", where=path, expected="a file in bigWig format")
-    return opened
 
 
 def _summarise(bins: NDArray[np.float32], agg: Aggregate, missing: Missing) -> NDArray[np.float64]:
@@ -231,7 +198,3 @@ def _summarise(bins: NDArray[np.float32], agg: Aggregate, missing: Missing) -> N
         result /= np.maximum(counts, 1)
     result[counts == 0] = np.nan
     return result
-
-
-def _damaged(found: str, path: Path) -> DataError:
-    return DataError(found, where=path, expected="a complete bigWig", fix="download or write the file again")

@@ -87,6 +87,9 @@ def test_assembly_bounds_and_splits(tiny_dataset: Path) -> None:
         "atac.bw: chromosome sizes",
         "h3k27ac.bw: chromosome sizes",
         "dataset.yaml: splits",
+        "blacklist.bed: inside chromosomes",
+        "peaks.narrowPeak: inside chromosomes",
+        "truth.tsv: inside chromosomes",
     }
     assert "the FASTA is shorter than track ATAC: chr6 has 6000 bp" in found["atac.bw: chromosome sizes"]
     assert "splits.val names 'chr55'" in found["dataset.yaml: splits"]

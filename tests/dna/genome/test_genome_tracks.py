@@ -12,7 +12,10 @@ import pyBigWig
 import pytest
 
 from seqexp.core.errors import ConfigError, DataError
+from seqexp.dna.genome import names as names_module
+from seqexp.dna.genome import tracks as tracks_module
 from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.names import name_key
 from seqexp.dna.genome.tracks import TrackSet
 
 
@@ -38,7 +41,7 @@ def test_attributes(tracks: TrackSet) -> None:
     assert tracks.names == ("A", "B")
     assert tracks.chrom_sizes == {"chr1": 8_000, "chr2": 400}
     assert tracks.sizes_of("B") == {"1": 8_000}
-    assert tracks.summary("B")["nBasesCovered"] == 50
+    assert tracks.summary("B") == (50, 1, 97)
 
 
 def test_alias_missing_chromosome_and_no_tracks(tracks: TrackSet) -> None:
@@ -118,5 +121,34 @@ def test_damaged_inside(tmp_path: Path) -> None:
     offset = int.from_bytes(content[16:24], "little") + 8
     content[offset : offset + 400] = b"\x00" * 400
     path.write_bytes(content)
-    with pytest.raises(DataError, match="track A cannot be read at chr1:0-500000"):
+    with pytest.raises(DataError, match="the block at 400 cannot be decompressed"):
         TrackSet({"A": path}).values(Interval("chr1", 0, 500_000))
+
+
+def test_tracks_of_many_scaffolds_are_joined_in_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is looked at a few times, however many others there are."""
+    num_calls = [0]
+
+    def counted(name: str) -> str:
+        num_calls[0] += 1
+        return name_key(name)
+
+    monkeypatch.setattr(tracks_module, "name_key", counted)
+    monkeypatch.setattr(names_module, "name_key", counted)
+    sizes = {f"scaffold_{n}": 2_000 for n in range(3_000)}
+    files = {"A": sizes, "B": sizes, "C": {f"chr{name}": 2_000 for name in list(sizes)[::2]}}
+    paths = {}
+    for name, of_track in files.items():
+        paths[name] = tmp_path / f"{name}.bw"
+        with pyBigWig.open(str(paths[name]), "w") as handle:
+            handle.addHeader(list(of_track.items()))
+            handle.addEntries([next(iter(of_track))], [1], ends=[5], values=[1.0])
+    tracks = TrackSet(paths)
+    assert tracks.chrom_sizes == sizes
+    assert num_calls[0] <= 4 * sum(map(len, files.values()))
+    assert tracks.values(Interval("scaffold_0", 0, 3)).tolist() == [[0] * 3, [1] * 3, [1] * 3]
+
+
+def test_two_names_that_share_a_key_are_told_apart(tmp_path: Path) -> None:
+    paths = {"A": write(tmp_path / "a.bw", {"chr1": 80, "1": 40}), "B": write(tmp_path / "b.bw", {"Chr1": 30})}
+    assert TrackSet(paths).chrom_sizes == {"chr1": 80, "1": 40, "Chr1": 30}
