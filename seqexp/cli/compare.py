@@ -43,9 +43,9 @@ def main(argv: list[str]) -> int:
         arguments.elements,
         arguments.peaks,
         *places,
-        arguments.budget_bp,
-        arguments.permutations,
-        arguments.seed,
+        budget_bp=arguments.budget_bp,
+        num_permutations=arguments.permutations,
+        seed=arguments.seed,
     )
     pooled_path = arguments.out.with_name(f"{arguments.out.stem}_pooled{arguments.out.suffix}")
     _write(matched, arguments.out, pooled_path)

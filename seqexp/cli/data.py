@@ -121,7 +121,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     if arguments.store and recipe.dataset_file != "dataset.yaml":
         raise ConfigError(f"recipe {recipe.name} holds slides", expected="a DNA dataset", fix="leave out --store")
     with _rich_reporter() as reporter:
-        result = prepare(recipe, arguments.out, step_functions(), arguments.mirror, reporter)
+        result = prepare(recipe, arguments.out, step_functions(), arguments.mirror, reporter=reporter)
     _print_result(result, recipe.name)
     if arguments.store:
         _write_store(result.dataset)

@@ -43,13 +43,13 @@ def main(argv: list[str]) -> int:
 
     started = time.monotonic()
     run = _tissue if arguments.histology else _genome
-    metrics = run(out, run_dir, config, arguments.seed, arguments.overwrite)
+    metrics = run(out, run_dir, config, arguments.seed, overwrite=arguments.overwrite)
     print(summary(metrics))
     print(f"done in {time.monotonic() - started:.0f} s\nreport: {run_dir / 'report.html'}")
     return 0
 
 
-def _genome(out: Path, run_dir: Path, config: str, seed: int, overwrite: bool) -> dict[str, Any]:
+def _genome(out: Path, run_dir: Path, config: str, seed: int, *, overwrite: bool) -> dict[str, Any]:
     """The demo of the DNA wing; returns its metrics."""
     from seqexp.dna.simulation.config import SimulationConfig
     from seqexp.dna.simulation.simulate import simulate_genome
@@ -64,7 +64,7 @@ def _genome(out: Path, run_dir: Path, config: str, seed: int, overwrite: bool) -
     return finish_run(run_dir, FinishSettings(peaks=fragments))
 
 
-def _tissue(out: Path, run_dir: Path, config: str, seed: int, overwrite: bool) -> dict[str, Any]:
+def _tissue(out: Path, run_dir: Path, config: str, seed: int, *, overwrite: bool) -> dict[str, Any]:
     """The demo of the histology wing, colour alone as a control; returns the metrics of the main run."""
     from seqexp.histology.simulation.tissue import TissueConfig, simulate_tissue
     from seqexp.report.finish import finish_run

@@ -31,7 +31,12 @@ def main(argv: list[str]) -> int:
     if budget_bp is None and arguments.threshold is None:
         budget_bp = int(arguments.budget_fraction * num_bins * masks.bin_bp * (num_genes, 1)[arguments.scope == "gene"])
     elements = call_elements(
-        masks, budget_bp, arguments.threshold, arguments.scope, arguments.max_gap_bp, arguments.min_length_bp
+        masks,
+        budget_bp,
+        arguments.threshold,
+        arguments.scope,
+        max_gap_bp=arguments.max_gap_bp,
+        min_length_bp=arguments.min_length_bp,
     )
     kept_bp = int((elements["end"] - elements["start"]).sum())
     rule = f"mask at least {arguments.threshold}" if budget_bp is None else f"budget {budget_bp:,} bp {arguments.scope}"

@@ -74,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
         budget_bp = arguments.budget_bp or int(arguments.budget_fraction * whole)
         kept = masks.forward(kept_bins(masks, budget_bp, skip=skip))
     features = dataset_features(spec, masks, max_p=arguments.max_p)
-    table = feature_enrichment(kept, masks, features, arguments.permutations, arguments.seed, skip, arguments.shared)
+    table = feature_enrichment(
+        kept, masks, features, arguments.permutations, seed=arguments.seed, skip=skip, shared=arguments.shared
+    )
     with atomic_path(arguments.out) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="NaN")
     num_empty = int((table["num_sites"] == 0).sum())

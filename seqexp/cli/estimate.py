@@ -39,9 +39,9 @@ def main(argv: list[str]) -> int:
     lengths = _lengths(unit, window)
     costs = []
     for length in lengths:
-        costs.append(_measure_apart(arguments, overrides, length, batch_size, window))
+        costs.append(_measure_apart(arguments, overrides, length, batch_size, window=window))
         print(f"measured {length:>12,} bp   {_show(costs[-1])}", flush=True)
-    return _conclude(lengths, costs, window, batch_size, "prediction" if arguments.predict else "training step")
+    return _conclude(lengths, costs, window, batch_size, what="prediction" if arguments.predict else "training step")
 
 
 def _sizes(arguments: argparse.Namespace, overrides: list[str]) -> tuple[int, int, int]:
@@ -79,7 +79,7 @@ def _open(arguments: argparse.Namespace, overrides: list[str]) -> Any:
 
 
 def _measure_apart(
-    arguments: argparse.Namespace, overrides: list[str], length: int, batch_size: int, window: int
+    arguments: argparse.Namespace, overrides: list[str], length: int, batch_size: int, *, window: int
 ) -> Cost:
     """Measure in a fresh process, whose peak of memory is that of this length alone."""
     from seqexp.training.cost import Cost
@@ -109,16 +109,16 @@ def _measure_here(arguments: argparse.Namespace, overrides: list[str]) -> tuple[
     settings = _open(arguments, overrides)
     network, data = settings.model.network, settings.datamodule
     keep_freed_memory((arguments.as_window_bp or arguments.window_bp) // int(getattr(network, "bin_bp", 1)))
-    counts = [max(int(getattr(part, name, 0)) for part in network.modules()) for name in _COUNTS]
-    batch = random_batch(arguments.batch_size, arguments.window_bp, int(data.signal_bin_bp), *counts)
-    _calibrate(network, counts[0])
+    counts = {name: max(int(getattr(part, name, 0)) for part in network.modules()) for name in _COUNTS}
+    batch = random_batch(arguments.batch_size, arguments.window_bp, int(data.signal_bin_bp), **counts)
+    _calibrate(network, counts["num_tracks"])
     trainer = settings.settings["trainer"]
     is_gpu = trainer.get("accelerator") != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if is_gpu else "cpu")
     if arguments.predict:
         return measure(prediction_step(network, batch, device), device)
     precision = str(trainer.get("precision") or "32-true")
-    return measure(training_step(settings.model, network, batch, device, precision), device)
+    return measure(training_step(settings.model, network, batch, device, precision=precision), device)
 
 
 _COUNTS = ("num_tracks", "num_covariates")
@@ -137,7 +137,7 @@ def _calibrate(network: nn.Module, num_tracks: int) -> None:
         network.calibrate(DataStatistics(names, quantiles, levels, 0.0, 1.0, 8))  # type: ignore[operator]
 
 
-def _conclude(lengths: list[int], costs: list[Cost], window: int, batch_size: int, what: str) -> int:
+def _conclude(lengths: list[int], costs: list[Cost], window: int, batch_size: int, *, what: str) -> int:
     from seqexp.training.cost import extrapolate
 
     cost = costs[-1] if lengths[-1] == window else extrapolate(lengths, costs, window)

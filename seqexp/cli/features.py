@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
         arguments.weights,
         arguments.key_path,
         arguments.strip_prefix,
-        arguments.allow_random_init,
+        allow_random_init=arguments.allow_random_init,
         is_frozen=True,
     )
     slides = SlideSet.open(arguments.dataset)
@@ -62,9 +62,9 @@ def main(argv: list[str]) -> int:
             slides.spots,
             slides.slides,
             encoder,
-            arguments.patch_px,
-            arguments.patch_um,
-            lambda num_spots: bar.advance(task, num_spots),
+            side_px=arguments.patch_px,
+            side_um=arguments.patch_um,
+            progress=lambda num_spots: bar.advance(task, num_spots),
         )
         bar.update(task, completed=len(features))
     print(f"{len(features):,} spots, {features.shape[1]:,} features each, in {cache.folder}")

@@ -44,7 +44,7 @@ def fit(argv: list[str]) -> int:
     from seqexp.training.fit import run_fit
 
     try:
-        trainer = run_fit(run_dir, arguments.config, overrides, arguments.overwrite, arguments.resume)
+        trainer = run_fit(run_dir, arguments.config, overrides, arguments.overwrite, resume=arguments.resume)
     except KeyboardInterrupt:
         print(f"stopped; continue with: seqexp fit --run-dir {run_dir} --resume", file=sys.stderr)
         raise

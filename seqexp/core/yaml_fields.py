@@ -11,7 +11,7 @@ from seqexp.core.errors import ConfigError
 
 
 def check_keys(
-    found: Mapping[Any, Any], known: Sequence[str], path: Path, prefix: str, required: Sequence[str]
+    found: Mapping[Any, Any], known: Sequence[str], path: Path, prefix: str, *, required: Sequence[str]
 ) -> None:
     """Refuse keys that are not known, naming near matches, and required keys that are missing."""
     for key in found:
@@ -28,12 +28,12 @@ def check_keys(
             raise ConfigError(f"key {prefix}{key} is missing", where=path, expected=f"{prefix}{key}: a value")
 
 
-def section(content: Mapping[str, Any], key: str, known: Sequence[str], path: Path, required: Sequence[str]) -> Any:
+def section(content: Mapping[str, Any], key: str, known: Sequence[str], path: Path, *, required: Sequence[str]) -> Any:
     """A required mapping under ``key``, its own keys checked."""
     section = content[key]
     if not isinstance(section, dict):
         raise ConfigError(f"{key}: {section!r}", where=path, expected=f"a mapping with keys {', '.join(known)}")
-    check_keys(section, known, path, f"{key}.", required)
+    check_keys(section, known, path, f"{key}.", required=required)
     return section
 
 

@@ -58,6 +58,7 @@ class EpochSampler(DistributedSampler):
         is_shuffled: bool = False,
         is_padded: bool = True,
         seed: int = 0,
+        *,
         rank: int = 0,
         num_processes: int = 1,
         groups: np.ndarray | None = None,
@@ -152,6 +153,7 @@ def loader_settings(
     num_rows: int,
     collate: Callable[[Any], Any],
     is_shuffled: bool = False,
+    *,
     is_padded: bool = True,
     groups: np.ndarray | None = None,
     groups_together: int = 1,
@@ -172,7 +174,14 @@ def loader_settings(
     rank, num_processes = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
     return {
         "sampler": EpochSampler(
-            num_rows, is_shuffled, is_padded, module.seed, rank, num_processes, groups, groups_together
+            num_rows,
+            is_shuffled,
+            is_padded,
+            module.seed,
+            rank=rank,
+            num_processes=num_processes,
+            groups=groups,
+            groups_together=groups_together,
         ),
         "batch_size": module.batch_size,
         "num_workers": module.num_workers,

@@ -54,6 +54,7 @@ def fit_ridge(
     target: ArrayLike,
     groups: ArrayLike | None = None,
     alphas: tuple[float, ...] = ALPHAS,
+    *,
     max_folds: int = 5,
 ) -> RidgeBaseline:
     """Fit a ridge regression on training rows only.
@@ -121,6 +122,7 @@ def fit_low_rank_ridge(
     targets: ArrayLike,
     groups: ArrayLike,
     alphas: tuple[float, ...] = LOW_RANK_ALPHAS,
+    *,
     ranks: tuple[int, ...] = RANKS,
 ) -> LowRankRidge:
     """Fit on training rows only; penalty and rank are those with the best correlation on held-out training groups.

@@ -131,6 +131,7 @@ class StreamingRegression:
         prediction: ArrayLike,
         target: ArrayLike,
         loss: ArrayLike | None = None,
+        *,
         group: ArrayLike | None = None,
     ) -> None:
         """Add a batch: row numbers (B,), predictions and targets (B, G), optionally loss and group of each row (B,)."""
@@ -157,7 +158,9 @@ class StreamingRegression:
     def add_state(self, state: Mapping[str, ArrayLike]) -> None:
         """Add the rows of :meth:`state`."""
         if state:
-            self.update(state["index"], state["prediction"], state["target"], state.get("loss"), state.get("group"))
+            self.update(
+                state["index"], state["prediction"], state["target"], state.get("loss"), group=state.get("group")
+            )
 
     def merge(self, other: StreamingRegression) -> None:
         """Add what another process collected."""

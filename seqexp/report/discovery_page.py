@@ -62,7 +62,7 @@ def write_discovery_report(
         for name, table in (enrichments or {}).get(world.name, {}).items():
             sections.append(_enrichment(world.name, name, table))
     lead = f"{method} beside {len(summarise(results[0].rows)) - 1} other rankings of bins. Plan: {plan.path.name}."
-    return write_page(path, plan.title, lead, tiles, sections, "seqexp benchmark discovery")
+    return write_page(path, plan.title, lead, tiles, sections=sections, footer="seqexp benchmark discovery")
 
 
 def _sections(plan: DiscoveryPlan, world: WorldResults, summary: pd.DataFrame, method: str) -> list[Section]:

@@ -144,4 +144,4 @@ def write_dna_report(path: str | Path, results: RunResults) -> Path:
     for section in sections:
         section.notes += results.notes.get(section.key, [])
     footer = f"seqexp {results.record.get('seqexp', '')} · {results.record.get('started', '')}"
-    return write_page(path, results.title, results.lead, _tiles(results), sections, footer)
+    return write_page(path, results.title, results.lead, _tiles(results), sections=sections, footer=footer)

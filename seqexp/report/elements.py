@@ -48,7 +48,7 @@ class ElementResults:
 
 
 def examine_elements(
-    run: Run, data: SequenceData, collected: Collected, folder: Path, settings: FinishSettings
+    run: Run, data: SequenceData, collected: Collected, folder: Path, *, settings: FinishSettings
 ) -> ElementResults:
     """Write masks and elements, get peaks, and compare on the test genes."""
     masks = gather_masks(data, collected)
@@ -67,9 +67,9 @@ def examine_elements(
     if results.peaks is not None:
         _compare(results, masks.select(test), settings, folder)
     if results.truth_table is not None:
-        _score_truth(results, data, collected, test, settings)
+        _score_truth(results, data, collected, test, settings=settings)
     if results.peaks is not None and "mask" in inspect.signature(run.network.forward).parameters:
-        results.protocol = _protocol(run, data, collected, results, test, settings)
+        results.protocol = _protocol(run, data, collected, results, test=test, settings=settings)
         for row in results.protocol.itertuples():
             results.metrics[f"fixed_{str(row.mask).replace(' ', '_')}_pearson"] = row.pearson
     return results
@@ -155,7 +155,7 @@ def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, 
 
 
 def _score_truth(
-    results: ElementResults, data: SequenceData, collected: Collected, test: np.ndarray, settings: FinishSettings
+    results: ElementResults, data: SequenceData, collected: Collected, test: np.ndarray, *, settings: FinishSettings
 ) -> None:
     """Every ranking of test bins against the planted elements."""
     assert results.truth_table is not None
@@ -206,6 +206,7 @@ def _protocol(
     data: SequenceData,
     collected: Collected,
     results: ElementResults,
+    *,
     test: np.ndarray,
     settings: FinishSettings,
 ) -> pd.DataFrame:

@@ -53,11 +53,13 @@ def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> d
     metrics: dict[str, Any] = {"seed": run.record.get("seed"), **accuracy(collected)}
     table, naive = model_table(collected, _controls(settings.beside, collected))
     metrics |= naive
-    elements = examine_elements(run, data, collected, folder, settings) if collected.masks is not None else None
+    elements = (
+        examine_elements(run, data, collected, folder, settings=settings) if collected.masks is not None else None
+    )
     if elements is not None:
         metrics |= elements.metrics
     write_json(folder / "metrics.json", metrics)
-    results = _results(run, data, collected, table, metrics, elements, settings)
+    results = _results(run, data, collected, table, metrics=metrics, elements=elements, settings=settings)
     write_dna_report(folder / "report.html", results)
     return metrics
 
@@ -121,6 +123,7 @@ def _results(
     data: SequenceData,
     collected: Collected,
     table: pd.DataFrame,
+    *,
     metrics: dict[str, Any],
     elements: ElementResults | None,
     settings: FinishSettings,

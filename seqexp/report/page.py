@@ -67,7 +67,7 @@ def tile(label: str, value: float, low: float = math.nan, high: float = math.nan
 
 
 def write_page(
-    path: str | Path, title: str, lead: str, tiles: list[dict[str, str]], sections: list[Section], footer: str
+    path: str | Path, title: str, lead: str, tiles: list[dict[str, str]], *, sections: list[Section], footer: str
 ) -> Path:
     """Write the page atomically; it needs no other file and no network."""
     import jinja2

@@ -53,7 +53,7 @@ def finish_tissue(run: Run, data: SpotData, beside: tuple[Path, ...] = ()) -> di
     truth = truth_table(data, named)
     metrics |= truth[1] if truth else {}
     write_json(folder / "metrics.json", metrics)
-    results = _results(run, predicted, metrics, models, named)
+    results = _results(run, predicted, metrics, models, named=named)
     results.truth = truth[0] if truth else None
     write_tissue_report(folder / "report.html", results)
     return metrics
@@ -104,7 +104,7 @@ def _control(folder: Path, predicted: Predicted) -> Array:
 
 
 def _results(
-    run: Run, predicted: Predicted, metrics: dict[str, Any], models: pd.DataFrame, named: dict[str, Array]
+    run: Run, predicted: Predicted, metrics: dict[str, Any], models: pd.DataFrame, *, named: dict[str, Array]
 ) -> TissueResults:
     data, test = predicted.data, predicted.test
     fold, spec = data.fold, data.slides.spec

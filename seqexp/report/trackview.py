@@ -63,7 +63,7 @@ def _fill(axis: Axes, view: GeneView, values: np.ndarray, colour: str) -> None:
     axis.stairs(values, edges, fill=True, color=colour)
 
 
-def _spans(axis: Axes, view: GeneView, spans: Spans, row: int, colour: str) -> None:
+def _spans(axis: Axes, view: GeneView, spans: Spans, row: int, *, colour: str) -> None:
     least = (view.end - view.start) / 600  # a narrow element must still be seen
     bars = [(start, max(end - start, least)) for start, end in spans]
     axis.broken_barh(bars, (row - 0.32, 0.64), color=colour)
@@ -87,7 +87,7 @@ def gene_view(view: GeneView) -> Figure:
         axes[-2].set(ylim=(0, 1), yticks=[0, 1])
         axes[-2].set_ylabel("mask", rotation=0, ha="right", va="center")
         for row, (spans, colour) in enumerate(reversed(list(rows.values()))):
-            _spans(axes[-1], view, spans, row, colour)
+            _spans(axes[-1], view, spans, row, colour=colour)
         axes[-1].set_yticks(range(len(rows)), list(reversed(rows)))
         axes[-1].set_ylim(-0.6, len(rows) - 0.4)
         axes[-1].tick_params(axis="y", length=0)

@@ -47,7 +47,7 @@ def measure(step: Callable[[], None], device: torch.device, repeats: int = 2) ->
 
 
 def training_step(
-    task: ExpressionTask, network: nn.Module, batch: object, device: torch.device, precision: str
+    task: ExpressionTask, network: nn.Module, batch: object, device: torch.device, *, precision: str
 ) -> Callable[[], None]:
     """One step of AdamW on a batch, outside a Trainer."""
     network.to(device).train()

@@ -26,6 +26,7 @@ def run_fit(
     configs: Sequence[str] = (),
     overrides: Sequence[str] = (),
     overwrite: bool = False,
+    *,
     resume: bool = False,
 ) -> Trainer:
     """Train a model and leave config, record, logs and checkpoints in ``run_dir``.

@@ -71,6 +71,7 @@ class ExpressionTask(pl.LightningModule):
         loss: str = "mse",
         penalties: dict[str, float] | None = None,
         penalty_warmup: float = 0.1,
+        *,
         lr: float = 1e-3,
         weight_decay: float = 0.01,
         betas: tuple[float, float] = (0.9, 0.98),

@@ -197,7 +197,7 @@ def seq2exp(length: int, bin_bp: int, is_training: int) -> Step:
     network, device = settings.model.network, torch.device("cpu")
     batch = random_batch(1, max(length, 2 * bin_bp), bin_bp, 3)
     if is_training:
-        return training_step(settings.model, network, batch, device, "32-true")
+        return training_step(settings.model, network, batch, device, precision="32-true")
     return prediction_step(network, batch, device)
 
 

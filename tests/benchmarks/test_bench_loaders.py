@@ -175,7 +175,7 @@ class GenVarLoaderBatches:
 
 
 def _ours(source: Any, windows: list[Interval]) -> WindowDataset:
-    return WindowDataset(source, windows, np.arange(len(windows)), 0, np.zeros((len(windows), 1)))
+    return WindowDataset(source, windows, np.arange(len(windows)), 0, target=np.zeros((len(windows), 1)))
 
 
 def _contenders(genome: Genome, windows: list[Interval]) -> dict[str, Dataset]:

@@ -150,7 +150,7 @@ def test_features_cost_little_more_than_the_encoder(tmp_path: Path) -> None:
             bare = time.perf_counter() - started
         started = time.perf_counter()
         cache = SpotCache(tmp_path / type(encoder).__name__)
-        encoder_features(cache, slides.spots, slides.slides, encoder, 224, 224.0)
+        encoder_features(cache, slides.spots, slides.slides, encoder, side_px=224, side_um=224.0)
         whole = time.perf_counter() - started
         print(f"\n{type(encoder).__name__:<20} bare {num / bare:.0f} spots/s, from slides {num / whole:.0f} spots/s")
         if not isinstance(encoder, SmallPatchEncoder):  # so small that reading costs as much as computing

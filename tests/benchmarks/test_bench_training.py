@@ -60,7 +60,7 @@ def test_training_windows_per_second(capsys: pytest.CaptureFixture[str]) -> None
         names = tuple(f"t{n}" for n in range(num_tracks))
         task.network.calibrate(DataStatistics(names, quantiles, levels, 0.0, 1.0, 8))
         precision = str(settings.settings["trainer"].get("precision"))
-        step = training_step(task, task.network, batch, torch.device("cpu"), precision)
+        step = training_step(task, task.network, batch, torch.device("cpu"), precision=precision)
         trained, limit = rate(step, size), rate(batch.one_hot, size, 1.0)
         number = sum(p.numel() for p in task.network.parameters())
         figures = f"{number:>12,}{length:>11,}{trained:>12.2f}{limit:>14.0f}{trained / limit:>12.4f}"

@@ -57,7 +57,7 @@ def test_mistakes_are_told_before_anything_is_measured(flags: list[str], message
 
 
 def test_random_batches_have_the_shape_asked_for() -> None:
-    batch = random_batch(3, 640, 32, 2, 5)
+    batch = random_batch(3, 640, 32, 2, num_covariates=5)
     assert batch.codes.shape == (3, 640)
     assert batch.signals.shape == (3, 20, 2)
     assert batch.covariates.shape == (3, 5)

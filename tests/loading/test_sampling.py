@@ -19,9 +19,11 @@ from seqexp.loading.sampling import Draw, EpochSampler, ResumableLoader
 @pytest.mark.parametrize("num_processes", [1, 2, 3, 7])
 @pytest.mark.parametrize("is_shuffled", [False, True])
 def test_shares_cover_every_row(num_processes: int, is_shuffled: bool) -> None:
-    shares = [list(EpochSampler(20, is_shuffled, False, 5, r, num_processes)) for r in range(num_processes)]
+    shares = [
+        list(EpochSampler(20, is_shuffled, False, 5, rank=r, num_processes=num_processes)) for r in range(num_processes)
+    ]
     assert sorted(draw.row for share in shares for draw in share) == list(range(20))
-    padded = [EpochSampler(20, is_shuffled, True, 5, r, num_processes) for r in range(num_processes)]
+    padded = [EpochSampler(20, is_shuffled, True, 5, rank=r, num_processes=num_processes) for r in range(num_processes)]
     assert {len(list(s)) for s in padded} == {len(padded[0])} == {-(-20 // num_processes)}
     counts = Counter(draw.row for s in padded for draw in s)
     assert set(counts) == set(range(20))
@@ -29,8 +31,8 @@ def test_shares_cover_every_row(num_processes: int, is_shuffled: bool) -> None:
 
 
 def test_fewer_rows_than_processes() -> None:
-    assert [len(list(EpochSampler(2, True, True, 0, r, 5))) for r in range(5)] == [1] * 5
-    assert [len(EpochSampler(2, True, False, 0, r, 5)) for r in range(5)] == [1, 1, 0, 0, 0]
+    assert [len(list(EpochSampler(2, True, True, 0, rank=r, num_processes=5))) for r in range(5)] == [1] * 5
+    assert [len(EpochSampler(2, True, False, 0, rank=r, num_processes=5)) for r in range(5)] == [1, 1, 0, 0, 0]
 
 
 def test_order_changes_with_epoch_and_seed_and_nothing_else() -> None:
@@ -46,7 +48,17 @@ def test_order_changes_with_epoch_and_seed_and_nothing_else() -> None:
 
 
 def loader_of(dataset: Path, num_workers: int = 0, **settings: int) -> ResumableLoader:
-    data = SequenceData(dataset, 128, 128, 16, 7, num_workers, reverse_complement=0.5, max_shift_bp=32, **settings)
+    data = SequenceData(
+        dataset,
+        128,
+        128,
+        16,
+        batch_size=7,
+        num_workers=num_workers,
+        reverse_complement=0.5,
+        max_shift_bp=32,
+        **settings,
+    )
     data.setup()
     return data.train_dataloader()
 
@@ -109,7 +121,9 @@ class Recorder(pl.LightningModule):
 
 def fit(dataset: Path, folder: Path, num_workers: int = 0, resume: Path | None = None) -> list[tuple]:
     """Three epochs of six batches, validated twice an epoch, with a checkpoint after every step."""
-    data = SequenceData(dataset, 128, 128, 16, 7, num_workers, reverse_complement=0.5, max_shift_bp=32)
+    data = SequenceData(
+        dataset, 128, 128, 16, batch_size=7, num_workers=num_workers, reverse_complement=0.5, max_shift_bp=32
+    )
     saver = ModelCheckpoint(folder, "{step}", save_top_k=-1, every_n_train_steps=1)
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = pl.Trainer(accelerator="cpu", max_epochs=3, val_check_interval=3, callbacks=[saver], **quiet)

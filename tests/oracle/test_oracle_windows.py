@@ -95,7 +95,7 @@ def make_source(kind: str, dataset: Path, store: Path, bin_bp: int) -> FileSourc
 def test_random_windows(kind: str, bin_bp: int, plain: Plain, shared_tiny_dataset: Path, store: Path) -> None:
     source = make_source(kind, shared_tiny_dataset, store, bin_bp)
     for interval in random_intervals(plain, bin_bp):
-        dataset = WindowDataset(source, [interval], np.zeros(1, dtype=int), 0, np.zeros((1, 1)))
+        dataset = WindowDataset(source, [interval], np.zeros(1, dtype=int), 0, target=np.zeros((1, 1)))
         batch = dataset[0]
         assert batch.codes[0].tolist() == plain.codes(interval), interval
         expected = plain.signals(interval, bin_bp)
@@ -109,7 +109,7 @@ def test_whole_batches(plain: Plain, shared_tiny_dataset: Path, store: Path) -> 
     windows = [Interval(w.chrom, w.start, w.start + width, w.strand) for w in random_intervals(plain, 16)[:200]]
     sources = [make_source(kind, shared_tiny_dataset, store, 1) for kind in ("files", "store")]
     files, stored = (
-        collate(WindowDataset(s, windows, np.arange(200), 0, np.zeros((200, 1))).__getitems__(range(200)))
+        collate(WindowDataset(s, windows, np.arange(200), 0, target=np.zeros((200, 1))).__getitems__(range(200)))
         for s in sources
     )
     assert stored.signals.dtype.itemsize == 2

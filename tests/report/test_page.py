@@ -24,7 +24,7 @@ def test_page_is_self_contained_and_escaped(tmp_path):
     section = Section("fit", "Fit <1>", notes=["a & b"])
     section.add_figure(figures.predicted_against_measured(predictions(), "log2(TPM+1)", {"test_pearson": 0.5}))
     section.add_table(pd.DataFrame({"name": ["<script>"], "r": [0.5], "n": [1234]}))
-    path = write_page(tmp_path / "r.html", "T", "lead", [tile("r", 0.5, 0.4, 0.6)], [section], "end")
+    path = write_page(tmp_path / "r.html", "T", "lead", [tile("r", 0.5, 0.4, 0.6)], sections=[section], footer="end")
     text = path.read_text()
     assert "Fit &lt;1&gt;" in text
     assert "&lt;script&gt;" in text

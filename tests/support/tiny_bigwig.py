@@ -15,6 +15,7 @@ def write_raw_bigwig(
     sizes: dict[str, int],
     blocks: Sequence[Block],
     order: str = "<",
+    *,
     is_compressed: bool = True,
     per_node: int = 2,
 ) -> dict[str, int]:

@@ -93,7 +93,7 @@ def download(
         if not is_checked_later and _read_tag(part) is None:
             discard(part)
         try:
-            _transfer(url, part, progress, patience.timeout_s, expected_bytes)
+            _transfer(url, part, progress, patience.timeout_s, expected_bytes=expected_bytes)
             return
         except _BreakError as error:
             failures = 0 if _size(part) > furthest else failures + 1
@@ -109,7 +109,7 @@ def download(
             time.sleep(min(pause, _LONGEST_PAUSE_S))
 
 
-def _transfer(url: str, part: Path, progress: Progress, timeout_s: float, expected_bytes: int | None) -> None:
+def _transfer(url: str, part: Path, progress: Progress, timeout_s: float, *, expected_bytes: int | None) -> None:
     """One request: append what is missing to ``part``, or start over where the server cannot resume."""
     import requests  # slow to import, needed only here
 

@@ -32,6 +32,7 @@ def fetch(
     target: Path,
     mirror: Path | None = None,
     progress: Progress = _silent,
+    *,
     patience: Patience | None = None,
 ) -> Fetched:
     """Bring one source to ``target``: from the mirror if one is given and the recipe names a path in it, else by HTTP.
@@ -67,7 +68,7 @@ def fetch(
             fix="give the folder with --mirror DIR",
         )
     try:
-        return _from_server(source, source.url, target, progress, patience or Patience())
+        return _from_server(source, source.url, target, progress, patience=patience or Patience())
     except OSError as error:
         raise write_error(error, target) from error
 
@@ -91,7 +92,7 @@ def _from_mirror(source: Source, target: Path, mirror: Path, progress: Progress)
     return Fetched(digest.hexdigest(), done, str(path))
 
 
-def _from_server(source: Source, url: str, target: Path, progress: Progress, patience: Patience) -> Fetched:
+def _from_server(source: Source, url: str, target: Path, progress: Progress, *, patience: Patience) -> Fetched:
     part = part_path(target)
     was_resumed = part.exists()
     download(url, part, progress, patience, is_checked_later=source.sha256 is not None, expected_bytes=source.bytes)
@@ -103,7 +104,7 @@ def _from_server(source: Source, url: str, target: Path, progress: Progress, pat
         if not was_resumed:
             raise
         # What an earlier run left may have been another version of the file: once more, from the start.
-        return _from_server(source, url, target, progress, patience)
+        return _from_server(source, url, target, progress, patience=patience)
     part.replace(target)
     discard(part)
     return Fetched(sha256, size, url)

@@ -71,6 +71,7 @@ def prepare(
     out: str | Path,
     steps: Mapping[str, StepFunction],
     mirror: str | Path | None = None,
+    *,
     reporter: Reporter | None = None,
     patience: Patience | None = None,
 ) -> Prepared:
@@ -103,7 +104,7 @@ def prepare(
     _check_steps(recipe, steps)
     require_writable(folder)
     with only_one(folder):
-        return _prepare(recipe, steps, read_lock(folder, recipe.name), mirror, reporter, patience)
+        return _prepare(recipe, steps, read_lock(folder, recipe.name), mirror, reporter=reporter, patience=patience)
 
 
 def _prepare(
@@ -111,6 +112,7 @@ def _prepare(
     steps: Mapping[str, StepFunction],
     lock: Lock,
     mirror: Path | None,
+    *,
     reporter: Reporter,
     patience: Patience | None,
 ) -> Prepared:
@@ -119,8 +121,8 @@ def _prepare(
     if missing or not _all_done(recipe, lock):
         result.dataset.unlink(missing_ok=True)
         _check_disk(recipe, missing, lock.folder, mirror)
-    _fetch_all(recipe, missing, lock, mirror, reporter, patience, result)
-    _run_all(recipe, steps, lock, reporter, result)
+    _fetch_all(recipe, missing, lock, mirror, reporter=reporter, patience=patience, result=result)
+    _run_all(recipe, steps, lock, reporter, result=result)
     if recipe.dataset is not None:
         _write_dataset(recipe, result.dataset)
     if not result.dataset.exists():
@@ -181,6 +183,7 @@ def _fetch_all(
     missing: list[Source],
     lock: Lock,
     mirror: Path | None,
+    *,
     reporter: Reporter,
     patience: Patience | None,
     result: Prepared,
@@ -194,7 +197,7 @@ def _fetch_all(
         target.unlink(missing_ok=True)
         if part_path(target).exists():
             reporter.line(f"{source.name}: resuming")
-        fetched = fetch(source, target, mirror, reporter.progress(source.name), patience)
+        fetched = fetch(source, target, mirror, reporter.progress(source.name), patience=patience)
         lock.sources[source.name] = FileRecord.of(target, fetched.sha256, fetched.origin)
         lock.write()
         result.fetched.append(source.name)
@@ -203,7 +206,7 @@ def _fetch_all(
 
 
 def _run_all(
-    recipe: Recipe, steps: Mapping[str, StepFunction], lock: Lock, reporter: Reporter, result: Prepared
+    recipe: Recipe, steps: Mapping[str, StepFunction], lock: Lock, reporter: Reporter, *, result: Prepared
 ) -> None:
     prints = _fingerprints(recipe, lock)
     for index, step in enumerate(recipe.steps):

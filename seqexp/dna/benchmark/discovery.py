@@ -42,7 +42,7 @@ def run_discovery(plan: DiscoveryPlan, out: Path, say: Say = print) -> list[Worl
     return [_world(plan, world, out / world.name, say, is_first=world is plan.worlds[0]) for world in plan.worlds]
 
 
-def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: bool) -> WorldResults:
+def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, *, is_first: bool) -> WorldResults:
     dataset, frame, alignments, alignment_format = open_world(plan, world, folder, say)
     test = frame.rows("test")
     usable = frame.usable[test]
@@ -53,14 +53,20 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
     num_genes = {split: len(frame.rows(split)) for split in ("train", "val", "test")}
     epochs = num_epochs(world.windows or plan.windows, num_genes["train"])
     peaks, peaks_from = peak_rankings(
-        frame, folder / "peaks", plan.q_values, alignments, alignment_format, budget, world.peak_track
+        frame,
+        folder / "peaks",
+        plan.q_values,
+        alignments,
+        alignment_format=alignment_format,
+        budget=budget,
+        peak_track=world.peak_track,
     )
     scores: dict[tuple[str, int], Scores] = {(name, -1): values for name, values in peaks.items()}
     scores |= {(name, -1): values for name, values in plain_rankings(frame).items()}
     own: dict[tuple[str, int], float] = {}
     for arm in plan.arms_of(world):
         for number, seed in enumerate(arm.seeds or world.seeds):
-            run = _trained(folder, arm, seed, common_flags(dataset, seed, plan.minutes, epochs), say)
+            run = _trained(folder, arm, seed, common_flags(dataset, seed, plan.minutes, epochs), say=say)
             # A reader is trained on what the first seed keeps; of the others, test genes are enough.
             is_read = number == 0 and plan.is_retrained(world.name, arm.name)
             scores[arm.name, seed] = arm_scores(run, arm, frame) if is_read else _of_test(run, arm, frame)
@@ -70,9 +76,9 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, is_first: 
     results.kept = {key: keep_best(values, frame, budget) for key, values in scores.items()}
     results.rows = score_rows(frame, scores, results.kept, own)
     reader_epochs = num_epochs(plan.reader_windows, num_genes["train"])
-    _read(plan, results, scores, folder, common_flags(dataset, 0, plan.minutes, reader_epochs), say)
+    _read(plan, results, scores, folder, flags=common_flags(dataset, 0, plan.minutes, reader_epochs), say=say)
     if is_first and plan.sizes and frame.planted is not None:
-        results.sizes = _sizes(plan, world, dataset, folder, results, say)
+        results.sizes = _sizes(plan, world, dataset, folder, results=results, say=say)
     return results
 
 
@@ -83,7 +89,7 @@ def _of_test(run: Run, arm: Arm, frame: Frame) -> Scores:
     return scores
 
 
-def _trained(folder: Path, arm: Arm, seed: int, flags: list[str], say: Say) -> Run:
+def _trained(folder: Path, arm: Arm, seed: int, flags: list[str], *, say: Say) -> Run:
     say(f"{folder.name}: {arm.name}, seed {seed}")
     return train(folder / "arms" / slug(arm.name) / f"seed{seed}", arm.config, [*flags, *arm.flags])
 
@@ -93,6 +99,7 @@ def _read(
     results: WorldResults,
     scores: Mapping[tuple[str, int], Scores],
     folder: Path,
+    *,
     flags: list[str],
     say: Say,
 ) -> None:
@@ -112,24 +119,24 @@ def _read(
     if not first:
         return
     say(f"{results.name}: reader with everything open")
-    bound = retrain(folder / "readers" / slug(OPEN), plan.reader, flags, None, frame)
+    bound = retrain(folder / "readers" / slug(OPEN), plan.reader, flags, None, frame=frame)
     results.open_accuracy = bound[:3]
     for at in first:
         key = (str(table.at[at, "arm"]), int(table.at[at, "seed"]))
         say(f"{results.name}: reader trained anew under the mask of {key[0]}")
-        bound = retrain(folder / "readers" / slug(key[0]), plan.reader, flags, results.kept[key], frame)
+        bound = retrain(folder / "readers" / slug(key[0]), plan.reader, flags, results.kept[key], frame=frame)
         table.loc[at, ["retrain", "retrain_low", "retrain_high"]] = bound[:3]
         if key[0] == plan.arms[0].name:
             blind = [*flags, "--model.network.init_args.is_blind=true"]
             say(f"{results.name}: reader of the pattern of that mask alone")
             bound = retrain(
-                folder / "readers" / f"{slug(key[0])}_pattern", plan.reader, blind, results.kept[key], frame
+                folder / "readers" / f"{slug(key[0])}_pattern", plan.reader, blind, results.kept[key], frame=frame
             )
             table.loc[at, "pattern"] = bound.value
 
 
 def _sizes(
-    plan: DiscoveryPlan, world: World, dataset: Path, folder: Path, results: WorldResults, say: Say
+    plan: DiscoveryPlan, world: World, dataset: Path, folder: Path, *, results: WorldResults, say: Say
 ) -> pd.DataFrame:
     """AUPRC of the first arm by number of training genes."""
     arm, seed = plan.arms[0], world.seeds[0]
@@ -143,7 +150,7 @@ def _sizes(
             break
         flags = common_flags(dataset, seed, plan.minutes, num_epochs(plan.windows, size))
         limited = Arm(arm.name, arm.config, arm.score, (*arm.flags, f"--data.init_args.max_train_genes={size}"))
-        run = _trained(folder / "sizes" / str(size), limited, seed, flags, say)
+        run = _trained(folder / "sizes" / str(size), limited, seed, flags, say=say)
         area = score_truth(arm_scores(run, limited, test), test.planted, is_used=test.usable)
         rows.append({"genes": size, "auprc": area.value, "auprc_low": area.low, "auprc_high": area.high})
     return pd.DataFrame(rows)

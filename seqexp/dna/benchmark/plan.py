@@ -149,7 +149,7 @@ class DiscoveryPlan:
         """
         path = Path(name) if Path(name).is_file() else shipped("configs", str(name))
         content = load_yaml(path)
-        check_keys(content, _KEYS, path, "", ("name", "worlds", "arms", "reader"))
+        check_keys(content, _KEYS, path, "", required=("name", "worlds", "arms", "reader"))
         seeds = tuple(int(seed) for seed in content.get("seeds", (0,)))
         given = dict(datasets or {})
         unknown = sorted(set(given) - set(content["worlds"]))
@@ -157,7 +157,7 @@ class DiscoveryPlan:
             raise ConfigError(
                 f"no world {unknown[0]!r}", where=path, expected="one of: " + ", ".join(content["worlds"])
             )
-        worlds = tuple(_world(key, value, seeds, path, given) for key, value in content["worlds"].items())
+        worlds = tuple(_world(key, value, seeds, path, given=given) for key, value in content["worlds"].items())
         arms = tuple(_arm(key, value, path) for key, value in content["arms"].items())
         budget = content.get("budget")
         if budget not in (None, "truth") and not (isinstance(budget, float) and 0 < budget < 1):
@@ -192,9 +192,9 @@ class DiscoveryPlan:
         return tuple(arm for arm in self.arms if not arm.worlds or world.name in arm.worlds)
 
 
-def _world(name: str, value: Any, seeds: tuple[int, ...], path: Path, given: dict[str, Path]) -> World:
+def _world(name: str, value: Any, seeds: tuple[int, ...], path: Path, *, given: dict[str, Path]) -> World:
     content = dict(value or {})
-    check_keys(content, _WORLD_KEYS, path, f"worlds.{name}.", ())
+    check_keys(content, _WORLD_KEYS, path, f"worlds.{name}.", required=())
     dataset = given.get(name, content.get("dataset"))
     simulate = content.get("simulate")
     if (dataset is None) == (simulate is None) and name not in given:
@@ -213,7 +213,7 @@ def _world(name: str, value: Any, seeds: tuple[int, ...], path: Path, given: dic
 
 def _arm(name: str, value: Any, path: Path) -> Arm:
     content = {"config": value} if isinstance(value, str) else dict(value or {})
-    check_keys(content, _ARM_KEYS, path, f"arms.{name}.", ("config",))
+    check_keys(content, _ARM_KEYS, path, f"arms.{name}.", required=("config",))
     score = str(content.get("score", "mask"))
     if score not in SCORES:
         raise ConfigError(f"arms.{name}.score: {score!r}", where=path, expected="one of: " + ", ".join(SCORES))

@@ -67,6 +67,7 @@ def peak_rankings(
     folder: Path,
     q_values: Sequence[float],
     alignments: Path | None = None,
+    *,
     alignment_format: str = "AUTO",
     budget: float = 0.1,
     peak_track: str | None = None,

@@ -69,7 +69,7 @@ def masked_predictions(
     return np.concatenate(predicted).astype(np.float64), np.concatenate(target).astype(np.float64)
 
 
-def retrain(folder: Path, config: str, flags: Sequence[str], kept: Bools | None, frame: Frame) -> Bound:
+def retrain(folder: Path, config: str, flags: Sequence[str], kept: Bools | None, *, frame: Frame) -> Bound:
     """Test Pearson of a predictor trained anew on what a frozen mask (R, N) keeps; None keeps everything.
 
     Notes

@@ -21,6 +21,7 @@ def kept_bins(
     budget_bp: int | None = None,
     threshold: float | None = None,
     scope: Scope = "pooled",
+    *,
     max_gap_bp: int = 0,
     min_length_bp: int = 0,
     skip: Bools | None = None,
@@ -48,7 +49,7 @@ def kept_bins(
     ConfigError
         Neither or both of budget and threshold, or a value out of range.
     """
-    _check(masks, budget_bp, threshold, scope, max_gap_bp, min_length_bp)
+    _check(masks, budget_bp, threshold, scope, max_gap_bp=max_gap_bp, min_length_bp=min_length_bp)
     values, usable = masks.forward(), masks.widths() > 0
     if skip is not None:
         usable &= ~masks.forward(np.broadcast_to(skip, usable.shape))
@@ -57,11 +58,20 @@ def kept_bins(
 
     usable &= values > 0
     ranked = np.where(usable, values, -np.inf)
-    joining = (max_gap_bp, min_length_bp)
     starts, widths = masks.starts(), masks.widths()
     step = max(len(masks), 1) if scope == "pooled" else 1
     blocks = [slice(row, row + step) for row in range(0, len(masks), step)]
-    kept = [_within(ranked[b], starts[b], widths[b], int(budget_bp or 0), *joining) for b in blocks]
+    kept = [
+        _within(
+            ranked[b],
+            starts[b],
+            widths[b],
+            int(budget_bp or 0),
+            max_gap_bp=max_gap_bp,
+            min_length_bp=min_length_bp,
+        )
+        for b in blocks
+    ]
     return np.concatenate(kept) if kept else usable
 
 
@@ -70,6 +80,7 @@ def call_elements(
     budget_bp: int | None = None,
     threshold: float | None = None,
     scope: Scope = "pooled",
+    *,
     max_gap_bp: int = 0,
     min_length_bp: int = 0,
     skip: Bools | None = None,
@@ -91,9 +102,9 @@ def call_elements(
         chrom, start, end (clipped to the chromosome), gene_id, strand (of the gene), score (mean mask per base, gaps
         included), summit_bp (offset of the highest bin's middle from start); sorted by chromosome and position.
     """
-    kept = kept_bins(masks, budget_bp, threshold, scope, max_gap_bp, min_length_bp, skip)
+    kept = kept_bins(masks, budget_bp, threshold, scope, max_gap_bp=max_gap_bp, min_length_bp=min_length_bp, skip=skip)
     values, widths = masks.forward(), masks.widths()
-    row, start, end, first, last = _runs(kept, masks.starts(), widths, max_gap_bp, min_length_bp)
+    row, start, end, first, last = _runs(kept, masks.starts(), widths, max_gap_bp, min_length_bp=min_length_bp)
     below = _before(widths.ravel())
     weighted = _before((values.astype(np.float64) * widths).ravel())
     num_bins = values.shape[1]
@@ -196,7 +207,7 @@ def with_p_values(elements: pd.DataFrame, null_scores: ArrayLike) -> pd.DataFram
 
 
 def _check(
-    masks: MaskSet, budget_bp: int | None, threshold: float | None, scope: str, max_gap_bp: int, min_length_bp: int
+    masks: MaskSet, budget_bp: int | None, threshold: float | None, scope: str, *, max_gap_bp: int, min_length_bp: int
 ) -> None:
     if (budget_bp is None) == (threshold is None):
         raise ConfigError("give either a budget in bp or a threshold", expected="one of the two")
@@ -215,6 +226,7 @@ def _within(
     starts: NDArray[np.int64],
     widths: NDArray[np.int64],
     budget_bp: int,
+    *,
     max_gap_bp: int,
     min_length_bp: int,
 ) -> Bools:
@@ -237,7 +249,7 @@ def _within(
     low, high = 0, len(order)
     while low < high:
         middle = (low + high + 1) // 2
-        _, start, end, _, _ = _runs(best(middle), starts, widths, max_gap_bp, min_length_bp)
+        _, start, end, _, _ = _runs(best(middle), starts, widths, max_gap_bp, min_length_bp=min_length_bp)
         if int((end - start).sum()) <= budget_bp:
             low = middle
         else:
@@ -246,7 +258,7 @@ def _within(
 
 
 def _runs(
-    kept: Bools, starts: NDArray[np.int64], widths: NDArray[np.int64], max_gap_bp: int, min_length_bp: int
+    kept: Bools, starts: NDArray[np.int64], widths: NDArray[np.int64], max_gap_bp: int, *, min_length_bp: int
 ) -> tuple[NDArray[np.int64], ...]:
     """Runs of kept bins, joined and filtered: row, start, end (genome), first and last + 1 bin; each (n,)."""
     row, at = np.nonzero(kept)

@@ -160,6 +160,7 @@ def compare(
     peaks: pd.DataFrame,
     windows: Sequence[Interval],
     gene_ids: Sequence[str],
+    *,
     num_permutations: int = 500,
     seed: int = 0,
 ) -> tuple[Overlap, pd.DataFrame]:

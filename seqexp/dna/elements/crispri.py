@@ -207,12 +207,21 @@ def score_table(
             label = f"{low // 1000}-{high // 1000} kb" if high else f"over {low // 1000} kb"
             sets[label] = (distance > low if low else distance >= 0) & (distance <= (high or np.inf))
         for label, used in sets.items():
-            rows.append(_row(name, label, pairs[used], values[used], float(is_covered[used].mean()), num_resamples))
+            rows.append(
+                _row(
+                    name,
+                    label,
+                    pairs[used],
+                    values[used],
+                    coverage=float(is_covered[used].mean()),
+                    num_resamples=num_resamples,
+                )
+            )
     return pd.DataFrame(rows)
 
 
 def _row(
-    name: str, label: str, pairs: pd.DataFrame, values: Scores, coverage: float, num_resamples: int
+    name: str, label: str, pairs: pd.DataFrame, values: Scores, *, coverage: float, num_resamples: int
 ) -> dict[str, object]:
     positive = pairs["is_positive"].to_numpy()
     times = num_resamples if label in ("all", "covered") else 0

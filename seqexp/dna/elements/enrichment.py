@@ -38,6 +38,7 @@ def feature_enrichment(
     masks: MaskSet,
     features: Mapping[str, pd.DataFrame],
     num_permutations: int = 500,
+    *,
     seed: int = 0,
     skip: Bools | None = None,
     shared: Shared = "nearest",

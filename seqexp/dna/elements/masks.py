@@ -161,7 +161,7 @@ class MaskSet:
         """
         starts = np.array([window.start for window in self.windows], dtype=np.int64)
         chroms = np.array([window.chrom for window in self.windows], dtype=object)
-        return merge_windows(chroms, starts, self.forward(), self.bin_bp, self.chrom_sizes, combine)
+        return merge_windows(chroms, starts, self.forward(), self.bin_bp, chrom_sizes=self.chrom_sizes, combine=combine)
 
     def save(self, path: str | Path) -> None:
         """Write everything as compressed npz, whole or not at all."""

@@ -114,6 +114,7 @@ def compare_files(
     peaks_path: str | Path,
     windows: Sequence[Interval] | None = None,
     gene_ids: Sequence[str] = (),
+    *,
     budget_bp: int | None = None,
     num_permutations: int = 500,
     seed: int = 0,
@@ -152,5 +153,5 @@ def compare_files(
     offered = [int((table["end"] - table["start"]).sum()) for table in local]
     budget = min(offered) if budget_bp is None else budget_bp
     trimmed = [trim_to_budget(table, budget) for table in local]
-    pooled, per_gene = compare(trimmed[0], trimmed[1], windows, gene_ids, num_permutations, seed)
+    pooled, per_gene = compare(trimmed[0], trimmed[1], windows, gene_ids, num_permutations=num_permutations, seed=seed)
     return Matched(budget, (offered[0], offered[1]), pooled, per_gene, overlap_bounds(per_gene, seed=seed))

@@ -19,6 +19,7 @@ def merge_windows(
     starts: NDArray[np.int64],
     values: NDArray[np.float32],
     bin_bp: int,
+    *,
     chrom_sizes: Mapping[str, int],
     combine: Combine = "max",
 ) -> pd.DataFrame:

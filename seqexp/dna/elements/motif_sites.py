@@ -82,6 +82,7 @@ def motif_sites(
     motifs: Mapping[str, PositionMatrix],
     max_p: float = 1e-4,
     within: pd.DataFrame | None = None,
+    *,
     background: ArrayLike | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Sites of every motif on both strands.
@@ -124,7 +125,7 @@ def motif_sites(
     for chrom, codes, positions in _batches(reference, within, widest):
         words = _words(codes, widest)
         for name, scores in matrices.items():
-            found[name].append(_hits(chrom, words, positions, scores, lowest[name]))
+            found[name].append(_hits(chrom, words, positions, scores, lowest=lowest[name]))
     inside = None if within is None else IntervalIndex(within, reference.chrom_sizes)
     return {name: _finish(parts, matrices[name], expected, inside) for name, parts in found.items()}
 
@@ -186,7 +187,7 @@ def _scan(words: Ints, scores: Ints, count: int) -> NDArray[np.int32]:
     return total
 
 
-def _hits(chrom: str, words: Ints, positions: Ints, scores: Ints, lowest: int) -> pd.DataFrame:
+def _hits(chrom: str, words: Ints, positions: Ints, scores: Ints, *, lowest: int) -> pd.DataFrame:
     """Sites of one motif in one batch."""
     forward = _scan(words, scores, len(positions))
     reverse = _scan(words, scores[::-1, ::-1], len(positions))  # A C G T backwards is T G C A

@@ -74,6 +74,7 @@ def write_narrowpeak(
     path: str | Path,
     chrom_sizes: Mapping[str, int],
     track_name: str | None = None,
+    *,
     comments: Iterable[str] = (),
 ) -> Written:
     """Write narrowPeak (BED6+4): signalValue is the score, peak the offset of the summit.

@@ -69,6 +69,7 @@ class ConvBlock(nn.Module):
         kernel_size: int = 3,
         dilation: int = 1,
         dropout: float = 0.0,
+        *,
         layer_scale: float = 1.0,
         norm: str = "layer",
     ) -> None:
@@ -122,6 +123,7 @@ class ConvEncoder(nn.Module):
         dilations: Sequence[int] = (1, 2, 4, 8, 16, 32),
         kernel_size: int = 3,
         dropout: float = 0.1,
+        *,
         layer_scale: float = 1.0,
         norm: str = "layer",
     ) -> None:
@@ -133,7 +135,8 @@ class ConvEncoder(nn.Module):
         self.width = width
         self.receptive_field = 1 + (kernel_size - 1) * sum(dilations)
         self.blocks = nn.ModuleList(
-            ConvBlock(width, kernel_size, dilation, dropout, layer_scale, norm) for dilation in dilations
+            ConvBlock(width, kernel_size, dilation, dropout, layer_scale=layer_scale, norm=norm)
+            for dilation in dilations
         )
         self.norm = channel_norm(norm, width)
 
@@ -194,6 +197,7 @@ class SequenceStem(nn.Module):
         bin_bp: int = 1,
         kernel_bp: int = 15,
         stride_bp: int = 1,
+        *,
         word_bp: int = 0,
         num_blocks: int = 1,
         dropout: float = 0.0,
@@ -272,7 +276,7 @@ class SignalStem(nn.Module):
     scale: Tensor
 
     def __init__(
-        self, num_tracks: int, width: int, kernel_size: int = 9, num_blocks: int = 0, dropout: float = 0.0
+        self, num_tracks: int, width: int, kernel_size: int = 9, num_blocks: int = 0, *, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.register_buffer("scale", torch.ones(num_tracks))

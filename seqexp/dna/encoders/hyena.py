@@ -46,7 +46,7 @@ class HyenaFilter(nn.Module):
     decays: Tensor
 
     def __init__(
-        self, width: int, max_length: int, hidden: int = 64, num_features: int = 5, frequency: float = 10.0
+        self, width: int, max_length: int, hidden: int = 64, num_features: int = 5, *, frequency: float = 10.0
     ) -> None:
         super().__init__()
         if num_features < 3 or num_features % 2 == 0 or max_length < 2:
@@ -106,7 +106,7 @@ class HyenaMixer(nn.Module):
     """
 
     def __init__(
-        self, width: int, max_length: int, hidden: int = 64, num_features: int = 5, conv_size: int = 3
+        self, width: int, max_length: int, hidden: int = 64, num_features: int = 5, *, conv_size: int = 3
     ) -> None:
         super().__init__()
         self.in_proj = nn.Linear(width, 3 * width)
@@ -215,7 +215,7 @@ class HyenaEncoder(ResidualStack):
     ) -> None:
         blocks = []
         for _ in range(num_layers):
-            mixer = HyenaMixer(width, max_length, filter_width, num_features, conv_size)
+            mixer = HyenaMixer(width, max_length, filter_width, num_features, conv_size=conv_size)
             block = HyenaBlock(mixer, width, expand * width, dropout)
             scale_for_depth(mixer.out_proj, num_layers)
             scale_for_depth(block.fc2, num_layers)

@@ -74,6 +74,7 @@ def find_motifs(
     is_open: NDArray[np.bool_],
     num_motifs: int,
     width_bp: int = 15,
+    *,
     word_bp: int = 7,
     min_z: float = 5.0,
     seed: int = 0,
@@ -173,7 +174,7 @@ def _composition(counts: NDArray[np.int64], word_bp: int) -> NDArray[np.float64]
 
 
 def _refine(
-    opened: _Pool, closed: _Pool, counts: NDArray[np.float64], base: NDArray[np.float64], num_rounds: int = 3
+    opened: _Pool, closed: _Pool, counts: NDArray[np.float64], base: NDArray[np.float64], *, num_rounds: int = 3
 ) -> MotifSeed | None:
     """Sharpen a matrix: rescan, take the sites above the best threshold, subtract the closed positions' share."""
     log_odds = _log_odds(counts, base)

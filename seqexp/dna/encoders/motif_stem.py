@@ -40,7 +40,7 @@ class MotifStem(nn.Module):
     """
 
     def __init__(
-        self, width: int, bin_bp: int, num_filters: int = 24, kernel_bp: int = 15, max_seeds: int = 12
+        self, width: int, bin_bp: int, num_filters: int = 24, kernel_bp: int = 15, *, max_seeds: int = 12
     ) -> None:
         super().__init__()
         if kernel_bp % 2 == 0 or min(width, bin_bp, num_filters) < 1:

@@ -50,8 +50,8 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
     reference = check_fasta(ask, spec)
     genes = _check_genes(ask, spec)
     if genes is not None and reference is not None:
-        _check_positions(ask, spec, genes, reference, upstream_bp, downstream_bp)
-    labels = None if genes is None else _check_splits(ask, spec, genes, upstream_bp, downstream_bp)
+        _check_positions(ask, spec, genes, reference, upstream_bp=upstream_bp, downstream_bp=downstream_bp)
+    labels = None if genes is None else _check_splits(ask, spec, genes, upstream_bp, downstream_bp=downstream_bp)
     used = genes if genes is None or labels is None else genes.select(labels != "none")
     sizes = None if reference is None else reference.chrom_sizes
     num_genes, windows = _places(used, sizes, upstream_bp, downstream_bp)
@@ -109,7 +109,7 @@ def _places(
 
 
 def _check_splits(
-    ask: Asker, spec: DatasetSpec, genes: GeneTable, upstream_bp: int, downstream_bp: int
+    ask: Asker, spec: DatasetSpec, genes: GeneTable, upstream_bp: int, *, downstream_bp: int
 ) -> NDArray[np.str_] | None:
     windows = genes.windows(upstream_bp, downstream_bp)
     labels = ask.value("dataset.yaml", "splits", lambda: assign(genes, windows, spec.splits))
@@ -145,7 +145,7 @@ def _range(values: np.ndarray, unit: str) -> tuple[str, bool]:
 
 
 def _check_positions(
-    ask: Asker, spec: DatasetSpec, genes: GeneTable, reference: Reference, upstream_bp: int, downstream_bp: int
+    ask: Asker, spec: DatasetSpec, genes: GeneTable, reference: Reference, *, upstream_bp: int, downstream_bp: int
 ) -> None:
     file, sizes = spec.genes.name, reference.chrom_sizes
 

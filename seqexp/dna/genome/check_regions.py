@@ -29,18 +29,18 @@ def check_regions(ask: Asker, spec: DatasetSpec, sizes: Mapping[str, int] | None
         None if they cannot be read.
     """
     if spec.blacklist is not None:
-        _check_intervals(ask, spec, spec.blacklist, "blacklist", sizes)
+        _check_intervals(ask, spec, spec.blacklist, "blacklist", sizes=sizes)
     for name, path in spec.peaks.items():
-        _check_intervals(ask, spec, path, f"peaks {name}", sizes)
+        _check_intervals(ask, spec, path, f"peaks {name}", sizes=sizes)
     for name, path in spec.features.items():
-        _check_intervals(ask, spec, path, f"feature {name}", sizes)
+        _check_intervals(ask, spec, path, f"feature {name}", sizes=sizes)
     if spec.truth is not None:
-        _check_intervals(ask, spec, spec.truth, "truth", sizes)
+        _check_intervals(ask, spec, spec.truth, "truth", sizes=sizes)
         if genes is not None:
             ask(spec.truth.name, "planted elements", lambda: _truth(spec, genes))
 
 
-def _check_intervals(ask: Asker, spec: DatasetSpec, path: Path, what: str, sizes: Mapping[str, int] | None) -> None:
+def _check_intervals(ask: Asker, spec: DatasetSpec, path: Path, what: str, *, sizes: Mapping[str, int] | None) -> None:
     frame = ask.value(path.name, what, lambda: read_intervals(path))
     if frame is None:
         return

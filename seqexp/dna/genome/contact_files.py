@@ -107,7 +107,7 @@ def parse_contacts(content: Mapping[str, Any], path: Path) -> ContactSpec | None
     """Key ``contacts`` of a ``dataset.yaml``; None if it is absent."""
     if content.get("contacts") is None:
         return None
-    found = section(content, "contacts", _KEYS, path, ("paths",))
+    found = section(content, "contacts", _KEYS, path, required=("paths",))
     paths = file_paths({"contacts.paths": found["paths"]}, "contacts.paths", path)
     return ContactSpec(paths, source=path, **{key: found[key] for key in _KEYS[1:] if key in found})
 
@@ -149,14 +149,16 @@ def read_contacts(path: str | Path, bin_bp: int, chrom_bp: int) -> sparse.csr_ma
     is_bad = ~np.isfinite(counts) | (counts < 0)
     if is_bad.any():
         value = rows[2].iloc[int(np.argmax(is_bad))]
-        raise _bad_row(path, is_bad, f"count {value}", "finite counts of at least 0", "leave out pairs without a value")
+        raise _bad_row(
+            path, is_bad, f"count {value}", "finite counts of at least 0", fix="leave out pairs without a value"
+        )
     if not counts.any():
         raise DataError("no contact in the file: all counts are 0", where=path, expected="counts above 0")
-    return _symmetric(starts // bin_bp, counts, -(-chrom_bp // bin_bp), path, bin_bp)
+    return _symmetric(starts // bin_bp, counts, -(-chrom_bp // bin_bp), path, bin_bp=bin_bp)
 
 
 def _symmetric(
-    bins: NDArray[np.int64], counts: NDArray[np.float64], num_bins: int, path: Path, bin_bp: int
+    bins: NDArray[np.int64], counts: NDArray[np.float64], num_bins: int, path: Path, *, bin_bp: int
 ) -> sparse.csr_matrix:
     """Matrix (K, K) of pairs (n, 2), each stated once, or twice with one count."""
     low, high = bins.min(axis=1), bins.max(axis=1)
@@ -194,7 +196,7 @@ def _check_starts(starts: NDArray[np.int64], path: Path, bin_bp: int, chrom_bp: 
     )  # fmt: skip
     for is_bad, found, expected, fix in problems:
         if is_bad.any():
-            raise _bad_row(path, np.any(is_bad, axis=1), f"{starts[is_bad][0]} {found}", expected, fix)
+            raise _bad_row(path, np.any(is_bad, axis=1), f"{starts[is_bad][0]} {found}", expected, fix=fix)
     positions = np.unique(starts)
     step = int(np.gcd.reduce(positions))
     if step > bin_bp and len(positions) >= _FEWEST_STARTS:
@@ -206,7 +208,7 @@ def _check_starts(starts: NDArray[np.int64], path: Path, bin_bp: int, chrom_bp: 
         )
 
 
-def _bad_row(path: Path, is_bad: NDArray[np.bool_], found: str, expected: str, fix: str | None) -> DataError:
+def _bad_row(path: Path, is_bad: NDArray[np.bool_], found: str, expected: str, *, fix: str | None) -> DataError:
     number, first = int(is_bad.sum()), int(np.argmax(is_bad)) + 1
     such = "1 such row" if number == 1 else f"{number} such rows"
     return DataError(found, where=f"{path}, data row {first}; {such}", expected=expected, fix=fix)

@@ -278,9 +278,9 @@ def load_dataset(path: str | Path) -> DatasetSpec:
     if path.is_dir():
         path = path / "dataset.yaml"
     content = load_yaml(path)
-    check_keys(content, _KEYS, path, "", _REQUIRED)
-    genes = section(content, "genes", _GENE_KEYS, path, ("path",))
-    expression = section(content, "expression", _EXPRESSION_KEYS, path, ("column",))
+    check_keys(content, _KEYS, path, "", required=_REQUIRED)
+    genes = section(content, "genes", _GENE_KEYS, path, required=("path",))
+    expression = section(content, "expression", _EXPRESSION_KEYS, path, required=("column",))
     spec = DatasetSpec(
         path=path,
         name=text(content, "name", path),
@@ -288,7 +288,7 @@ def load_dataset(path: str | Path) -> DatasetSpec:
         genes=file_path(genes["path"], path, "genes.path"),
         columns=_columns(genes, expression, path),
         expression=str(expression["column"]),
-        splits=_splits(section(content, "splits", _SPLIT_KEYS, path, ("by", "train", "val", "test")), path),
+        splits=_splits(section(content, "splits", _SPLIT_KEYS, path, required=("by", "train", "val", "test")), path),
         tracks=file_paths(content, "tracks", path),
         missing=content.get("missing", "zero"),
         organism=text(content, "organism", path),

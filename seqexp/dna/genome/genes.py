@@ -131,7 +131,7 @@ class GeneTable:
             require_column(frame, column, path, "genes.keep")
             frame = drops.keep(frame, frame[column].astype(str).isin([str(v) for v in allowed]), f"other {column}")
         if expression_path is not None:
-            frame = _join(frame, Path(expression_path), columns, (expression, *covariates), drops)
+            frame = _join(frame, Path(expression_path), columns, (expression, *covariates), drops=drops)
         value_path = Path(expression_path) if expression_path is not None else path
         numeric = ([expression] if expression else []) + list(covariates)
         for column in numeric:
@@ -231,7 +231,7 @@ class _Drops:
 
 
 def _join(
-    frame: pd.DataFrame, path: Path, columns: GeneColumns, wanted: Sequence[str | None], drops: _Drops
+    frame: pd.DataFrame, path: Path, columns: GeneColumns, wanted: Sequence[str | None], *, drops: _Drops
 ) -> pd.DataFrame:
     table = read_table(path)
     id_column = columns.expression_gene_id or columns.gene_id

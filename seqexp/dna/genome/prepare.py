@@ -31,6 +31,7 @@ def gene_table(
     table: str,
     output: str,
     columns: Mapping[str, str],
+    *,
     strand: str = "strand",
     tss_from: Sequence[str] | None = None,
     keep: Mapping[str, Sequence[str]] | None = None,
@@ -94,6 +95,7 @@ def cage_genes(
     table: str,
     gtf: str,
     output: str,
+    *,
     gene_id: str,
     expression: Mapping[str, str],
     folds: Mapping[str, str] | None = None,
@@ -146,6 +148,7 @@ def copy_corrected(
     tracks: Mapping[str, str],
     outputs: Mapping[str, str],
     amplified: str,
+    *,
     reference: Sequence[str],
     estimate_from: Sequence[str],
     genes: str,
@@ -197,7 +200,9 @@ def copy_corrected(
     return StepResult((*outputs.values(), genes_output), notes)
 
 
-def restrict_bed(folder: Path, bed: str, output: str, chroms: Sequence[str], max_bp: int | None = None) -> StepResult:
+def restrict_bed(
+    folder: Path, bed: str, output: str, chroms: Sequence[str], *, max_bp: int | None = None
+) -> StepResult:
     """Keep the lines of a BED-like file (BED, narrowPeak) on some chromosomes, and up to some width.
 
     Parameters

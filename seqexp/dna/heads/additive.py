@@ -39,6 +39,7 @@ class AdditiveHead(nn.Module):
         num_outputs: int = 1,
         num_covariates: int = 0,
         decay_bp: float = 5_000.0,
+        *,
         value_scale: float = 0.5,
         dropout: float = 0.1,
     ) -> None:

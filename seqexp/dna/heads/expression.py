@@ -73,6 +73,7 @@ class ExpressionHead(nn.Module):
         num_outputs: int = 1,
         num_readouts: int = 4,
         num_covariates: int = 0,
+        *,
         hidden: int = 64,
         dropout: float = 0.1,
         value_width: int | None = None,

@@ -96,6 +96,7 @@ class SequenceData(pl.LightningDataModule):
         upstream_bp: int,
         downstream_bp: int,
         signal_bin_bp: int = 1,
+        *,
         batch_size: int = 16,
         num_workers: int = 0,
         tracks: list[str] | None = None,
@@ -218,11 +219,11 @@ class SequenceData(pl.LightningDataModule):
             [self.interval(int(row)) for row in rows],
             rows,
             self.upstream_bp,
-            self.transform.forward(self._expression[rows])[:, None],
-            self._covariates[rows],
-            self.augmentation if is_augmented else None,
-            self._blacklist,
-            self._contacts,
+            target=self.transform.forward(self._expression[rows])[:, None],
+            covariates=self._covariates[rows],
+            augmentation=self.augmentation if is_augmented else None,
+            blacklist=self._blacklist,
+            contacts=self._contacts,
         )
 
     def interval(self, index: int) -> Interval:

@@ -8,7 +8,7 @@ from seqexp.dna.loaders.batch import SequenceBatch, no_blacklist
 
 
 def random_batch(
-    num_windows: int, window_bp: int, bin_bp: int, num_tracks: int = 0, num_covariates: int = 0
+    num_windows: int, window_bp: int, bin_bp: int, num_tracks: int = 0, *, num_covariates: int = 0
 ) -> SequenceBatch:
     """Windows of random bases and signals, the TSS in the middle.
 

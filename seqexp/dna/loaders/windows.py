@@ -59,6 +59,7 @@ class WindowDataset(Dataset):
         windows: Sequence[Interval],
         index: NDArray[np.integer],
         tss_bp: int,
+        *,
         target: NDArray[np.floating],
         covariates: NDArray[np.floating] | None = None,
         augmentation: Augmentation | None = None,

@@ -64,6 +64,7 @@ class ConvExpression(nn.Module):
         width: int = 64,
         bin_bp: int = 12,
         kernel_bp: int = 15,
+        *,
         stride_bp: int = 1,
         word_bp: int = 0,
         num_stem_blocks: int = 1,
@@ -88,11 +89,13 @@ class ConvExpression(nn.Module):
         self.register_buffer("target_std", torch.ones(()))
         self.members = nn.ModuleList()
         for _ in range(num_members):
-            stem = SequenceStem(width, bin_bp, kernel_bp, stride_bp, word_bp, num_stem_blocks, norm=stem_norm)
+            stem = SequenceStem(
+                width, bin_bp, kernel_bp, stride_bp, word_bp=word_bp, num_blocks=num_stem_blocks, norm=stem_norm
+            )
             signal_stem = SignalStem(num_tracks, width, signal_kernel) if num_tracks else None
             encoder = ConvEncoder(width, dilations, kernel_size, dropout, norm=norm)
             head = ExpressionHead(
-                width, 1, num_readouts, num_covariates, hidden, dropout=head_dropout, num_scans=num_scans
+                width, 1, num_readouts, num_covariates, hidden=hidden, dropout=head_dropout, num_scans=num_scans
             )
             self.members.append(_Member(stem, signal_stem, encoder, head))
 

@@ -88,6 +88,7 @@ class MaskedExpression(nn.Module):
         predictor: nn.Module,
         head: nn.Module,
         signal_stem: SignalStem | None = None,
+        *,
         masks: Path | None = None,
         random_masks: float = 0.0,
         bin_dropout: float = 0.0,

@@ -79,6 +79,7 @@ class Seq2Exp(nn.Module):
         encoder: nn.Module,
         selector: BetaSelector,
         predictor: nn.Module,
+        *,
         head: nn.Module,
         signal_stem: nn.Module | None = None,
         reads_hidden: bool = False,
@@ -134,7 +135,7 @@ class Seq2Exp(nn.Module):
         if self.reader_stem is not None:
             tokens = self.reader_stem(one_hot * used.repeat_interleave(self.bin_bp, dim=1).unsqueeze(-1))
             signals = torch.nan_to_num(signals) * used.unsqueeze(-1)
-        prediction = self.read(tokens, signals, used, distance_bp, batch.covariates)
+        prediction = self.read(tokens, signals, used, distance_bp, covariates=batch.covariates)
         free = (~selection.forced).float()
         num_free = free.sum().clamp_min(1)
         penalties = {
@@ -154,7 +155,7 @@ class Seq2Exp(nn.Module):
         is_random = torch.rand(len(mask), 1, device=mask.device) < self.random_masks
         return torch.where(is_random, random_masks(mask, 1.0), mask)
 
-    def read(self, tokens: Tensor, signals: Tensor, mask: Tensor, distance_bp: Tensor, covariates: Tensor) -> Tensor:
+    def read(self, tokens: Tensor, signals: Tensor, mask: Tensor, distance_bp: Tensor, *, covariates: Tensor) -> Tensor:
         """Predictions (B, G) from tokens (B, N, D) of which only the share ``mask`` (B, N) may be known."""
         if self.signal_stem is not None:
             tokens = tokens + self.signal_stem(signals[..., : self.selector.num_tracks])

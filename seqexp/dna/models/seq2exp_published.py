@@ -120,6 +120,7 @@ class PublishedSeq2Exp(nn.Module):
         num_covariates: int = 9,
         thresholds: Sequence[float] = (1.5, 0.2, 1.0),
         track_weights: Sequence[float] = (2.0, 2.0, 1.0),
+        *,
         width: int = 128,
         num_layers: int = 4,
         center_bp: int = 2000,

@@ -109,6 +109,7 @@ class PretrainedEncoder(nn.Module):
         kind: Kind = "auto",
         rc: Strands | None = None,
         pool: int = 1,
+        *,
         tokens: Sequence[int] = (),
         dropout: float = 0.0,
         checkpoint: bool = False,

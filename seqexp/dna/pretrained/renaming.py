@@ -60,7 +60,7 @@ def rename(weights: Weights, table: Mapping[str, str], left_out: str) -> Renamed
     for name, tensor in weights.tensors.items():
         pattern = next((pattern for pattern in table if re.fullmatch(pattern, name)), None)
         if pattern is not None:
-            _place(found, name, re.sub(pattern, table[pattern], name), tensor, weights)
+            _place(found, name, re.sub(pattern, table[pattern], name), tensor, weights=weights)
         elif re.fullmatch(left_out, name):
             found.left_out.append(name)
         else:
@@ -74,7 +74,7 @@ def rename(weights: Weights, table: Mapping[str, str], left_out: str) -> Renamed
     return found
 
 
-def _place(found: Renamed, name: str, target: str, tensor: Tensor, weights: Weights) -> None:
+def _place(found: Renamed, name: str, target: str, tensor: Tensor, *, weights: Weights) -> None:
     if not target:
         found.checked.append(name)
     elif target not in found.tensors:

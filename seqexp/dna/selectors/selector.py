@@ -100,6 +100,7 @@ class BetaSelector(SequenceEvidence):
         num_tracks: int,
         prior_mean: float = 0.1,
         prior_precision: float = 10.0,
+        *,
         sequence_precision: float = 10.0,
         signal_precision: float = 10.0,
         signal_weight: float = 0.8,
@@ -119,7 +120,14 @@ class BetaSelector(SequenceEvidence):
         budget_steps: int = 0,
         sequence_weight: float = 1.0,
     ) -> None:
-        super().__init__(width, num_tracks, signal_weight, learns_signals, context_channels, sequence_weight)
+        super().__init__(
+            width,
+            num_tracks,
+            signal_weight,
+            learns_signals,
+            context_channels=context_channels,
+            sequence_weight=sequence_weight,
+        )
         if not 0 < prior_mean < 1:
             raise ConfigError(f"prior_mean {prior_mean}", expected="a share of bins between 0 and 1")
         if budget is not None and not 0 < budget < 1:

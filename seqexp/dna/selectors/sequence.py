@@ -48,6 +48,7 @@ class SequenceEvidence(nn.Module):
         num_tracks: int,
         signal_weight: float,
         learns_signals: bool,
+        *,
         context_channels: int = 0,
         sequence_weight: float = 1.0,
     ) -> None:

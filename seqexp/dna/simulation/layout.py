@@ -67,17 +67,17 @@ def make_layout(config: SimulationConfig, rng: np.random.Generator) -> Layout:
     elements: list[Element] = []
     for index, gene in enumerate(genes):
         kinds = [kind for kind in KINDS for _ in range(counts[kind][index])]
-        elements += _place(index, gene, kinds, config, rng)
+        elements += _place(index, gene, kinds, config, rng=rng)
     _silence(elements, config, rng)
     for element in elements:
-        _fill(element, genes[element.gene], motifs, config, rng)
+        _fill(element, genes[element.gene], motifs, config, rng=rng)
     return Layout(motifs, chrom_sizes, genes, elements)
 
 
 def _motif(index: int, config: SimulationConfig, rng: np.random.Generator) -> Motif:
     sign = -1.0 if index >= config.num_motifs - config.num_repressors else 1.0
     width = int(rng.integers(config.motif_bp[0], config.motif_bp[1] + 1))
-    return random_motif(f"TF{index + 1}", width, sign * rng.uniform(0.4, 0.8), config.information_bits, rng)
+    return random_motif(f"TF{index + 1}", width, sign * rng.uniform(0.4, 0.8), config.information_bits, rng=rng)
 
 
 def _genes(config: SimulationConfig, rng: np.random.Generator) -> tuple[list[Gene], dict[str, int]]:
@@ -106,7 +106,7 @@ def _counts(config: SimulationConfig, rng: np.random.Generator) -> dict[str, NDA
 
 
 def _place(
-    index: int, gene: Gene, kinds: list[str], config: SimulationConfig, rng: np.random.Generator
+    index: int, gene: Gene, kinds: list[str], config: SimulationConfig, *, rng: np.random.Generator
 ) -> list[Element]:
     """Non-overlapping places in the domain, denser near the TSS, by the same law for every kind."""
     placed: list[Element] = []
@@ -132,7 +132,7 @@ def _silence(elements: list[Element], config: SimulationConfig, rng: np.random.G
 
 
 def _fill(
-    element: Element, gene: Gene, motifs: list[Motif], config: SimulationConfig, rng: np.random.Generator
+    element: Element, gene: Gene, motifs: list[Motif], config: SimulationConfig, *, rng: np.random.Generator
 ) -> None:
     """Choose motif sites (start, motif, strand) and the effect of a causal element."""
     if element.kind == "open_decoy":

@@ -42,7 +42,7 @@ def reverse_complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return COMPLEMENT[codes[::-1]]
 
 
-def random_motif(name: str, width: int, weight: float, information: float, rng: np.random.Generator) -> Motif:
+def random_motif(name: str, width: int, weight: float, information: float, *, rng: np.random.Generator) -> Motif:
     """A motif whose positions carry on average ``information`` bits of 2.
 
     Every position has one preferred base with a Dirichlet remainder; the preference is drawn so that some

@@ -80,6 +80,7 @@ class TimmPatchEncoder(nn.Module):
         weights: Path | None = None,
         key_path: str = "",
         strip_prefix: str = "",
+        *,
         allow_random_init: bool = False,
         is_frozen: bool = False,
         lora_rank: int = 0,

@@ -35,7 +35,7 @@ class SpotCache:
         self._images: dict[Path, str] = {}
 
     def get(
-        self, name: str, settings: Mapping[str, Any], spots: SpotTable, slides: Mapping[str, Slide], compute: Compute
+        self, name: str, settings: Mapping[str, Any], spots: SpotTable, slides: Mapping[str, Slide], *, compute: Compute
     ) -> SpotArray:
         """Rows of all spots.
 

@@ -153,6 +153,7 @@ class SpotData(pl.LightningDataModule):
         split: str,
         patch_px: int = PATCH_PX,
         patch_um: float | None = None,
+        *,
         features: str = "none",
         feature_encoder: nn.Module | None = None,
         encoder_px: int = PATCH_PX,
@@ -203,11 +204,20 @@ class SpotData(pl.LightningDataModule):
             self.blocks = grid_window(frame, self.neighbourhood)
         cache = cache_of(self.slides, self.cache_folder)
         if self.patch_px:
-            self.patches = read_patches(cache, self.fold.spots, self.slides.slides, self.patch_px, self.patch_um)
+            self.patches = read_patches(
+                cache, self.fold.spots, self.slides.slides, self.patch_px, side_um=self.patch_um
+            )
         features = read_features(cache, self.fold.spots, self.slides.slides, self.features_kind)
         if self.feature_encoder is not None:
-            args = (cache, self.fold.spots, self.slides.slides, self.feature_encoder, self.encoder_px, self.patch_um)
-            features = np.concatenate([features, encoder_features(*args)], axis=1)
+            encoded = encoder_features(
+                cache,
+                self.fold.spots,
+                self.slides.slides,
+                self.feature_encoder,
+                side_px=self.encoder_px,
+                side_um=self.patch_um,
+            )
+            features = np.concatenate([features, encoded], axis=1)
         self.features = scaled_by_slide(features, self.slide) if self.scale_features == "slide" else features
         train = self.fold.rows("train")
         if self.scale_features == "train":

@@ -29,14 +29,14 @@ FEATURES = ("none", *_MAKERS)
 
 
 def read_patches(
-    cache: SpotCache, spots: SpotTable, slides: Mapping[str, Slide], side_px: int, side_um: float | None
+    cache: SpotCache, spots: SpotTable, slides: Mapping[str, Slide], side_px: int, *, side_um: float | None
 ) -> SpotArray:
     """Patches of all spots, uint8 (S, P, P, 3); ``side_um`` None: as wide as 224 px at full resolution."""
 
     def compute(slide: Slide, centres: NDArray[np.float64]) -> NDArray[np.uint8]:
         return slide.read_patches_um(centres, side_um or PATCH_PX * slide.mpp, side_px)
 
-    return cache.get("patches", {"side_um": side_um, "side_px": side_px}, spots, slides, compute)
+    return cache.get("patches", {"side_um": side_um, "side_px": side_px}, spots, slides, compute=compute)
 
 
 def read_features(cache: SpotCache, spots: SpotTable, slides: Mapping[str, Slide], kind: str) -> NDArray[np.float32]:
@@ -58,7 +58,7 @@ def read_features(cache: SpotCache, spots: SpotTable, slides: Mapping[str, Slide
             return _MAKERS[kind](slide.read_patches_um(centres, f * PATCH_PX * slide.mpp, p))
 
         settings = {"factor": factor, "side_px": side_px, "version": _VERSION}
-        values = cache.get(f"{kind}-{factor:g}x", settings, spots, slides, compute)
+        values = cache.get(f"{kind}-{factor:g}x", settings, spots, slides, compute=compute)
         parts.append(values[np.arange(len(spots))])
     return np.concatenate(parts, axis=1)
 
@@ -68,6 +68,7 @@ def encoder_features(
     spots: SpotTable,
     slides: Mapping[str, Slide],
     encoder: nn.Module,
+    *,
     side_px: int,
     side_um: float | None,
     progress: Callable[[int], None] = lambda num_spots: None,
@@ -96,7 +97,7 @@ def encoder_features(
 
     settings = {"weights": weights_hash(encoder), "side_px": side_px, "side_um": side_um, "augmentation": "none"}
     name = f"encoder-{type(encoder).__name__}"
-    return cache.get(name, settings, spots, slides, compute)[np.arange(len(spots))]
+    return cache.get(name, settings, spots, slides, compute=compute)[np.arange(len(spots))]
 
 
 def weights_hash(module: nn.Module) -> str:

@@ -111,6 +111,7 @@ class MclSTExp(nn.Module):
         num_features: int = 0,
         image_encoder: nn.Module | None = None,
         width: int = 256,
+        *,
         num_layers: int = 2,
         num_heads: int = 8,
         head_width: int = 64,
@@ -124,7 +125,7 @@ class MclSTExp(nn.Module):
         exclude: str = "patient",
     ) -> None:
         super().__init__()
-        _check(attention, exclude, image_encoder, num_features, num_neighbours, temperature)
+        _check(attention, exclude, image_encoder, num_features, num_neighbours=num_neighbours, temperature=temperature)
         self.num_genes, self.num_features = num_genes, num_features
         self.attention, self.exclude = attention, exclude
         self.num_neighbours, self.distance_order = num_neighbours, distance_order
@@ -274,7 +275,13 @@ def _columns(batch: SpotBatch) -> tuple[Tensor, ...]:
 
 
 def _check(
-    attention: str, exclude: str, encoder: nn.Module | None, num_features: int, num_neighbours: int, temperature: float
+    attention: str,
+    exclude: str,
+    encoder: nn.Module | None,
+    num_features: int,
+    *,
+    num_neighbours: int,
+    temperature: float,
 ) -> None:
     if attention not in ("none", "slide", "batch"):
         raise ConfigError(f"attention: {attention!r}", expected="none, slide or batch")

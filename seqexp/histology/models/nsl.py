@@ -63,6 +63,7 @@ class NSL(nn.Module):
         layout: str = "3x3+2",
         activation: str = "tanh",
         skip_glass: bool = False,
+        *,
         share_stains: bool = False,
     ) -> None:
         super().__init__()

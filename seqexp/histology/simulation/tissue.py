@@ -80,7 +80,7 @@ def simulate_tissue(folder: str | Path, config: TissueConfig | None = None) -> P
         for patient in range(config.num_patients):
             for section in range(config.sections_per_patient):
                 name = f"P{patient + 1}_{section + 1}"
-                slides[name] = _write_section(temporary, name, f"P{patient + 1}", truth, config, rng)
+                slides[name] = _write_section(temporary, name, f"P{patient + 1}", truth, config=config, rng=rng)
         truth.to_csv(temporary / "truth.tsv", sep="\t", index=False)
         dump_yaml(_description(slides, config), temporary / "slides.yaml")
     return Path(folder) / "slides.yaml"
@@ -95,7 +95,7 @@ def _truth(config: TissueConfig, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _write_section(
-    folder: Path, name: str, patient: str, truth: pd.DataFrame, config: TissueConfig, rng: np.random.Generator
+    folder: Path, name: str, patient: str, truth: pd.DataFrame, *, config: TissueConfig, rng: np.random.Generator
 ) -> dict[str, object]:
     eosin, nuclear_size = _field(config.grid, rng), _field(config.grid, rng)
     Image.fromarray(_picture(eosin, nuclear_size, rng)).save(folder / f"{name}.png")

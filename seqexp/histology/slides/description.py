@@ -162,7 +162,7 @@ def load_set(path: str | Path) -> SetSpec:
     path = Path(path)
     path = path / SLIDES_FILE if path.is_dir() else path
     content = load_yaml(path)
-    check_keys(content, _KEYS, path, "", ("name", "slides", "splits"))
+    check_keys(content, _KEYS, path, "", required=("name", "slides", "splits"))
     genes = _mapping(content.get("genes") or {}, path, "genes", _GENE_KEYS)
     transform = _mapping(content.get("transform") or {}, path, "transform", _TRANSFORM_KEYS)
     spec = SetSpec(
@@ -195,11 +195,11 @@ def _items(content: Mapping[str, Any], key: str, path: Path) -> list[tuple[Any, 
 
 
 def _mapping(
-    entry: Any, path: Path, key: str, known: tuple[str, ...], required: tuple[str, ...] = ()
+    entry: Any, path: Path, key: str, known: tuple[str, ...], *, required: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise ConfigError(f"{key}: {entry!r}", where=path, expected=f"a mapping with keys {', '.join(known)}")
-    check_keys(entry, known, path, f"{key}.", required)
+    check_keys(entry, known, path, f"{key}.", required=required)
     return entry
 
 
@@ -209,7 +209,7 @@ def _slide(name: str, entry: Any, content: Mapping[str, Any], path: Path) -> Sli
     if layout not in LAYOUTS:
         raise ConfigError(f"{key}.layout: {layout!r}", where=path, expected="one of: " + ", ".join(LAYOUTS))
     _, path_keys, option_keys = LAYOUTS[layout]
-    entry = _mapping(entry, path, key, (*_SLIDE_KEYS, *path_keys, *option_keys), ("image", *path_keys))
+    entry = _mapping(entry, path, key, (*_SLIDE_KEYS, *path_keys, *option_keys), required=("image", *path_keys))
     platform = str(entry.get("platform", content.get("platform", "other")))
     platform_of(platform)
     if not str(entry.get("patient") or "").strip():

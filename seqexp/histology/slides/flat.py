@@ -42,7 +42,7 @@ class FlatImage:
     """
 
     def __init__(
-        self, path: Path, width_px: int, height_px: int, decode: Decoder, stated_mpp: float | None = None
+        self, path: Path, width_px: int, height_px: int, decode: Decoder, *, stated_mpp: float | None = None
     ) -> None:
         self.path, self.stated_mpp = path, stated_mpp
         self.levels: tuple[Level, ...] = (Level(width_px, height_px, 1.0),)
@@ -69,7 +69,7 @@ class FlatImage:
             raise corrupt(path, error) from error
         return cls(path, width_px, height_px, lambda out: (_decode_jpeg if is_jpeg else _decode_png)(path, out))
 
-    def read(self, x: int, y: int, width: int, height: int, level: int) -> NDArray[np.uint8]:
+    def read(self, x: int, y: int, width: int, height: int, *, level: int) -> NDArray[np.uint8]:
         """Pixels (height, width, 3) of a rectangle inside the image."""
         with self._lock:
             if self._pixels is None:

@@ -35,7 +35,7 @@ class ImageFile(Protocol):
     levels: tuple[Level, ...]
     stated_mpp: float | None
 
-    def read(self, x: int, y: int, width: int, height: int, level: int) -> NDArray[np.uint8]:
+    def read(self, x: int, y: int, width: int, height: int, *, level: int) -> NDArray[np.uint8]:
         """Pixels (height, width, 3) of a rectangle that lies wholly inside the level."""
 
 

@@ -129,6 +129,7 @@ def audit_leaks(
     labels: ArrayLike,
     transform: ExpressionTransform | None = None,
     genes: GeneSelection | None = None,
+    *,
     pretraining: Sequence[PretrainingManifest] = (),
     allow: Iterable[str] = (),
 ) -> LeakAudit:

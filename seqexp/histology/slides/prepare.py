@@ -11,7 +11,7 @@ from seqexp.histology.slides.tiling import tile_image
 
 
 def tile_images(
-    folder: Path, images: Mapping[str, str], mpp: Mapping[str, float], tile_px: int = 256, quality: int | None = None
+    folder: Path, images: Mapping[str, str], mpp: Mapping[str, float], tile_px: int = 256, *, quality: int | None = None
 ) -> StepResult:
     """Write images as tiled TIFF with a pyramid, so that patches can be read without decoding a whole image.
 

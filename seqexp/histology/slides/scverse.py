@@ -25,6 +25,7 @@ def read_h5ad(
     layer: str | None = None,
     library: str | None = None,
     library_key: str = "library_id",
+    *,
     only_tissue: bool = True,
 ) -> RawSpots:
     """Read one section from an .h5ad file, such as those of scanpy, squidpy and HEST-1k.
@@ -60,7 +61,9 @@ def read_h5ad(
         data = data[is_in]
     if "spatial" not in data.obsm:
         raise DataError("no positions: obsm has no 'spatial'", where=path, expected="x and y in full-resolution pixels")
-    return _spots_of(data, np.asarray(data.obsm["spatial"], dtype=np.float64), path, layer, only_tissue, report)
+    return _spots_of(
+        data, np.asarray(data.obsm["spatial"], dtype=np.float64), path, layer, only_tissue=only_tissue, report=report
+    )
 
 
 def read_spatialdata(
@@ -68,6 +71,7 @@ def read_spatialdata(
     table: str | None = None,
     layer: str | None = None,
     only_tissue: bool = True,
+    *,
     coordinate_system: str = "global",
 ) -> RawSpots:
     """Read one section from a SpatialData store.
@@ -106,7 +110,7 @@ def read_spatialdata(
             f"the store cannot be read: {error}", where=folder, expected="a table that annotates shapes"
         ) from error
     positions = centres.loc[data.obs[instance], ["x", "y"]].to_numpy(np.float64)
-    return _spots_of(data, positions, folder, layer, only_tissue, JoinReport(0))
+    return _spots_of(data, positions, folder, layer, only_tissue=only_tissue, report=JoinReport(0))
 
 
 def _only(names: list[str], folder: Path) -> str:
@@ -116,7 +120,7 @@ def _only(names: list[str], folder: Path) -> str:
 
 
 def _spots_of(
-    data: Any, positions: np.ndarray, path: Path, layer: str | None, only_tissue: bool, report: JoinReport
+    data: Any, positions: np.ndarray, path: Path, layer: str | None, *, only_tissue: bool, report: JoinReport
 ) -> RawSpots:
     if layer is not None and layer not in data.layers:
         raise DataError(f"no layer {layer!r}", where=path, expected="one of: " + ", ".join(data.layers))

@@ -69,16 +69,16 @@ class Slide:
         """Height in microns."""
         return self.height_px * self.mpp
 
-    def read_region_px(self, x: int, y: int, width: int, height: int, level: int = 0) -> NDArray[np.uint8]:
+    def read_region_px(self, x: int, y: int, width: int, height: int, *, level: int = 0) -> NDArray[np.uint8]:
         """Rectangle of a level in its own pixels, (height, width, 3); what lies outside the image is white."""
         size = self.levels[level]
         x0, y0 = max(x, 0), max(y, 0)
         x1, y1 = min(x + width, size.width_px), min(y + height, size.height_px)
         if (x0, y0, x1, y1) == (x, y, x + width, y + height):
-            return self._image.read(x, y, width, height, level)
+            return self._image.read(x, y, width, height, level=level)
         out = np.full((height, width, 3), _WHITE, dtype=np.uint8)
         if x1 > x0 and y1 > y0:
-            out[y0 - y : y1 - y, x0 - x : x1 - x] = self._image.read(x0, y0, x1 - x0, y1 - y0, level)
+            out[y0 - y : y1 - y, x0 - x : x1 - x] = self._image.read(x0, y0, x1 - x0, y1 - y0, level=level)
         return out
 
     def read_patch_um(self, centre_um: ArrayLike, side_um: float, side_px: int) -> NDArray[np.uint8]:
@@ -108,10 +108,10 @@ class Slide:
         side = side_um / mpp
         if abs(side - side_px) < 0.5:
             left, top = (int(np.floor(value - side_px / 2 + 0.5)) for value in (x, y))
-            return self.read_region_px(left, top, side_px, side_px, level)
+            return self.read_region_px(left, top, side_px, side_px, level=level)
         left, top = int(np.floor(x - side / 2)), int(np.floor(y - side / 2))
         right, bottom = int(np.ceil(x + side / 2)), int(np.ceil(y + side / 2))
-        region = Image.fromarray(self.read_region_px(left, top, right - left, bottom - top, level))
+        region = Image.fromarray(self.read_region_px(left, top, right - left, bottom - top, level=level))
         box = (x - side / 2 - left, y - side / 2 - top, x + side / 2 - left, y + side / 2 - top)
         # enlarging needs interpolation; a box filter would repeat pixels
         how = Image.Resampling.BOX if side > side_px else Image.Resampling.BILINEAR

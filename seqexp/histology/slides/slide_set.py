@@ -177,7 +177,7 @@ class SlideSet:
         spots = self.spots.on_panel(selection.panel)
         transform = self.spec.transform.fit(spots, labels)
         manifests = [PretrainingManifest.read(path) for path in spec.pretraining]
-        audit = audit_leaks(spots, labels, transform, selection, manifests, spec.allow)
+        audit = audit_leaks(spots, labels, transform, selection, pretraining=manifests, allow=spec.allow)
         audit.require_ok(f"{self.spec.path}, splits.{name}")
         targets = transform.targets(spots, labels).astype(np.float32)
         return Fold(name, spots, labels, selection, transform, targets, audit)

@@ -110,7 +110,7 @@ def _read_mtx(folder: Path) -> tuple[pd.Index, Any, GenePanel, list[str]]:
     path = _one_of(folder, "matrix.mtx")
     with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as handle:  # type: ignore[attr-defined]
         counts = sparse.csr_matrix(io.mmread(handle).T)
-    return _genes(pd.Index(barcodes), counts, features[0], features[1], features.get(2))
+    return _genes(pd.Index(barcodes), counts, features[0], features[1], kinds=features.get(2))
 
 
 def _read_h5(path: Path) -> tuple[pd.Index, Any, GenePanel, list[str]]:
@@ -121,11 +121,11 @@ def _read_h5(path: Path) -> tuple[pd.Index, Any, GenePanel, list[str]]:
         shape = tuple(int(n) for n in group["shape"][:])  # genes x barcodes, stored by columns
         counts = sparse.csc_matrix((group["data"][:], group["indices"][:], group["indptr"][:]), shape).T.tocsr()
         ids, names, kinds = (pd.Series(group[f"features/{k}"].asstr()[:]) for k in ("id", "name", "feature_type"))
-        return _genes(pd.Index(group["barcodes"].asstr()[:]), counts, ids, names, kinds)
+        return _genes(pd.Index(group["barcodes"].asstr()[:]), counts, ids, names, kinds=kinds)
 
 
 def _genes(
-    barcodes: pd.Index, counts: Any, ids: pd.Series, names: pd.Series, kinds: pd.Series | None
+    barcodes: pd.Index, counts: Any, ids: pd.Series, names: pd.Series, *, kinds: pd.Series | None
 ) -> tuple[pd.Index, Any, GenePanel, list[str]]:
     """Only gene expression; a symbol that stands for several genes is followed by the id from its second time on."""
     is_gene = (kinds == "Gene Expression").to_numpy() if kinds is not None else [True] * len(ids)

@@ -42,7 +42,7 @@ def open_tiff(path: Path) -> ImageFile:
             first = pages[0]
             if first.chunks[0] * first.chunks[1] > _LARGEST_SEGMENT_PX:
                 return FlatImage(
-                    path, first.imagewidth, first.imagelength, lambda out: _decode_all(path, out), stated_mpp
+                    path, first.imagewidth, first.imagelength, lambda out: _decode_all(path, out), stated_mpp=stated_mpp
                 )
             if any(page.imagedepth != 1 or page.planarconfig != 1 for page in pages):
                 raise DataError("planes are stored apart", where=path, expected="interleaved RGB", fix="tile it again")
@@ -78,7 +78,7 @@ class TiledImage:
         self._capacity = max(8, _CACHE_BYTES // (3 * pages[0].chunks[0] * pages[0].chunks[1]))
         self._file: tuple[int, int] | None = None
 
-    def read(self, x: int, y: int, width: int, height: int, level: int) -> NDArray[np.uint8]:
+    def read(self, x: int, y: int, width: int, height: int, *, level: int) -> NDArray[np.uint8]:
         """Pixels (height, width, 3) of a rectangle inside a level.
 
         Raises

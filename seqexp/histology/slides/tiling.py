@@ -56,7 +56,7 @@ def tile_image(slide: Slide, path: str | Path, tile_px: int = 256, quality: int 
             scale = 1 << level
             shape = (-(-slide.height_px // scale), -(-slide.width_px // scale), 3)
             writer.write(
-                _tiles(slide, scale, tile_px, shape[1], shape[0]),
+                _tiles(slide, scale, tile_px, shape[1], height=shape[0]),
                 shape=shape,
                 dtype=np.uint8,
                 tile=(tile_px, tile_px),
@@ -70,7 +70,7 @@ def tile_image(slide: Slide, path: str | Path, tile_px: int = 256, quality: int 
     return num_levels
 
 
-def _tiles(slide: Slide, scale: int, tile_px: int, width: int, height: int) -> Iterator[NDArray[np.uint8]]:
+def _tiles(slide: Slide, scale: int, tile_px: int, width: int, *, height: int) -> Iterator[NDArray[np.uint8]]:
     side = tile_px * scale
     for top in range(0, height * scale, side):
         for left in range(0, width * scale, side):

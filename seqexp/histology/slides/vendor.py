@@ -39,7 +39,7 @@ class VendorSlide:
         stated = slide.properties.get(self._openslide.PROPERTY_NAME_MPP_X)
         self.stated_mpp = None if stated is None else float(stated)
 
-    def read(self, x: int, y: int, width: int, height: int, level: int) -> NDArray[np.uint8]:
+    def read(self, x: int, y: int, width: int, height: int, *, level: int) -> NDArray[np.uint8]:
         """Pixels (height, width, 3) of a rectangle inside a level.
 
         Raises

@@ -59,7 +59,7 @@ def test_receptive_field_is_what_is_stated(encoder: ConvEncoder) -> None:
 
 @pytest.mark.parametrize(("bin_bp", "stride_bp", "word_bp", "kernel_bp"), [(1, 1, 0, 7), (12, 3, 3, 15), (8, 8, 2, 4)])
 def test_stem_gives_one_token_per_bin(bin_bp: int, stride_bp: int, word_bp: int, kernel_bp: int) -> None:
-    stem = SequenceStem(6, bin_bp, kernel_bp, stride_bp, word_bp)
+    stem = SequenceStem(6, bin_bp, kernel_bp, stride_bp, word_bp=word_bp)
     assert stem(bases(2, 96)).shape == (2, 96 // bin_bp, 6)
 
 

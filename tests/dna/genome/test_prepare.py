@@ -88,7 +88,7 @@ def test_cage_genes_are_joined_without_versions(tmp_path):
     (tmp_path / "a.gtf").write_text(GTF)
     (tmp_path / "folds.csv").write_text("ENSID,fold_11\nENSG01,train\nENSG02,test\n")
     folds = {"table": "folds.csv", "gene_id": "ENSID", "column": "fold_11"}
-    result = cage_genes(tmp_path, "e.csv", "a.gtf", "g.tsv", "ENSID", {"CAGE": "cage"}, folds)
+    result = cage_genes(tmp_path, "e.csv", "a.gtf", "g.tsv", gene_id="ENSID", expression={"CAGE": "cage"}, folds=folds)
     genes = pd.read_csv(tmp_path / "g.tsv", sep="\t")
     assert genes.drop(columns="gene_name").to_numpy().tolist() == [
         ["ENSG01", "chr1", 100, "+", 7.0, "train"],
@@ -109,7 +109,7 @@ def test_an_annotation_without_genes(tmp_path):
     (tmp_path / "e.csv").write_text("ENSID,cage\nENSG01,7\n")
     (tmp_path / "a.gtf").write_text("#nothing\n")
     with pytest.raises(DataError, match="no gene line"):
-        cage_genes(tmp_path, "e.csv", "a.gtf", "g.tsv", "ENSID", {"CAGE": "cage"})
+        cage_genes(tmp_path, "e.csv", "a.gtf", "g.tsv", gene_id="ENSID", expression={"CAGE": "cage"})
 
 
 @pytest.fixture

@@ -36,7 +36,16 @@ def opened(shared_tiny_dataset: Path) -> tuple[FileSource, IntervalIndex]:
 
 def dataset(opened: tuple[FileSource, IntervalIndex], window: Interval, augmentation: Augmentation) -> WindowDataset:
     source, blacklist = opened
-    return WindowDataset(source, [window], np.array([3]), 64, np.ones((1, 1)), None, augmentation, blacklist)
+    return WindowDataset(
+        source,
+        [window],
+        np.array([3]),
+        64,
+        target=np.ones((1, 1)),
+        covariates=None,
+        augmentation=augmentation,
+        blacklist=blacklist,
+    )
 
 
 @pytest.mark.parametrize("strand", ["+", "-"])

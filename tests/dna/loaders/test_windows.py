@@ -21,7 +21,7 @@ from seqexp.loading.sampling import EpochSampler
 def read_all(dataset: Path, folder: Path, source: str, num_workers: int, start: str | None = None) -> list:
     """Two epochs of augmented training batches."""
     data = SequenceData(
-        dataset, 700, 700, 20, 9, reverse_complement=0.5, max_shift_bp=60, source=source, store_folder=folder
+        dataset, 700, 700, 20, batch_size=9, reverse_complement=0.5, max_shift_bp=60, source=source, store_folder=folder
     )
     data.setup()
     rows = data.dataset("train", is_augmented=True)
@@ -67,7 +67,7 @@ def test_epochs_differ_in_order_and_augmentation(shared_tiny_dataset: Path, tmp_
 
 
 def test_large_batches_come_through_shared_memory_whole(shared_tiny_dataset: Path) -> None:
-    data = SequenceData(shared_tiny_dataset, 15_000, 15_000, 1, 8, 1)
+    data = SequenceData(shared_tiny_dataset, 15_000, 15_000, 1, batch_size=8, num_workers=1)
     data.setup()
     rows = data.dataset("train")
     loader = DataLoader(rows, 8, num_workers=1, collate_fn=collate)

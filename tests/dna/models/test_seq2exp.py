@@ -240,7 +240,7 @@ def test_motif_filters_start_from_what_stands_out_where_a_track_is_open() -> Non
     codes[is_open] = motif
     sample = replace(batch, codes=codes.view(150, -1), signals=torch.where(is_open, 5.0, 0.1)[..., None])
     stem = MotifStem(WIDTH, BIN_BP, num_filters=4)
-    net = Seq2Exp(stem, conv(), BetaSelector(WIDTH, 1), conv(), ExpressionHead(WIDTH)).eval()
+    net = Seq2Exp(stem, conv(), BetaSelector(WIDTH, 1), conv(), head=ExpressionHead(WIDTH)).eval()
     net.calibrate(replace(statistics(1), sample=sample))
     scores = stem.scores(sample.one_hot()).detach()  # (B, N, filters)
     gap = (scores[is_open].mean(0) - scores[~is_open].mean(0)) / scores[~is_open].std(0)
@@ -257,7 +257,7 @@ def test_works_without_tracks() -> None:
 
 def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="one width"):
-        Seq2Exp(SequenceStem(8, BIN_BP), conv(), BetaSelector(WIDTH, 0), conv(), ExpressionHead(WIDTH))
+        Seq2Exp(SequenceStem(8, BIN_BP), conv(), BetaSelector(WIDTH, 0), conv(), head=ExpressionHead(WIDTH))
 
 
 def test_evidence_that_only_a_penalty_teaches_needs_its_weight() -> None:
@@ -316,4 +316,4 @@ def test_a_share_of_training_windows_is_read_through_random_masks() -> None:
     assert mask.grad is not None
     assert torch.equal(mask.grad.any(1), ~is_random)
     with pytest.raises(ConfigError, match="random_masks"):
-        Seq2Exp(net.stem, net.encoder, net.selector, net.predictor, net.head, random_masks=1.0)
+        Seq2Exp(net.stem, net.encoder, net.selector, net.predictor, head=net.head, random_masks=1.0)

@@ -116,7 +116,7 @@ class ResumableLoader(DataLoader):
 
 class TinyData(pl.LightningDataModule):
     def __init__(
-        self, num_rows: int = 90, batch_size: int = 8, num_workers: int = 0, seed: int = 0, constant: bool = False
+        self, num_rows: int = 90, batch_size: int = 8, num_workers: int = 0, seed: int = 0, *, constant: bool = False
     ) -> None:
         super().__init__()
         self.num_rows, self.batch_size, self.num_workers, self.seed = num_rows, batch_size, num_workers, seed
