@@ -251,8 +251,8 @@ class ExpressionTask(pl.LightningModule):
         prediction, target = self._restored(batch, output)
         columns = [np.asarray(values.cpu()) for values in (batch.index, prediction, target, rows.detach())]
         slide = getattr(batch, "slide", None)
-        columns += [] if slide is None else [np.asarray(slide.cpu())]
-        self._streams[split].update(*columns)
+        group = None if slide is None else np.asarray(slide.cpu())
+        self._streams[split].update(*columns, group=group)
 
     def _finish(self, split: str) -> None:
         stream = gather_rows(self._streams[split])
