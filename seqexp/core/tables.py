@@ -1,4 +1,10 @@
-"""Reading text tables, plain or gzip, with one clear error when they are not what they should be."""
+"""Reading text tables, plain or gzip: every cell is text until a reader asks for the numbers of a column.
+
+A library that guesses the kind of a column turns the gene ``NA`` into a missing value, ``0012`` into 12 and ``1e5``
+into 100000. Here nothing is guessed: :func:`read_table` and :func:`read_csv` give text as it stands (an empty cell is
+``""``), :func:`numbers` and :func:`whole_numbers` turn a column into numbers and know what a missing number looks like,
+and :func:`is_missing` finds empty names. Every table of both wings is read through this module.
+"""
 
 from __future__ import annotations
 
@@ -10,43 +16,96 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 
+MAX_POSITION_BP = 2**40  # no chromosome comes near; beyond it sums of positions would overflow or lose bases
+
 _UNREADABLE = (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zlib.error, ValueError)
+_NO_NUMBER = frozenset(("", ".", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "none", "null"))  # in lower case
 
 
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:
-    """``pandas.read_csv`` whose failures are DataErrors; a file without content gives an empty table."""
+    """``pandas.read_csv`` that gives text (``dtype`` names columns of numbers) and whose failures are DataErrors.
+
+    A file without content gives an empty table; an empty cell, and one that a short row lacks, is ``""``.
+    """
     try:
-        frame: pd.DataFrame = pd.read_csv(path, **options)
+        frame: pd.DataFrame = pd.read_csv(path, **{"dtype": str, "keep_default_na": False, **options})
     except FileNotFoundError as error:
         raise DataError("no such file", where=path, fix="check the path") from error
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except _UNREADABLE as error:
-        raise DataError(f"the table cannot be read: {error}", where=path, expected="a complete text table") from error
+        raise DataError(
+            f"the table cannot be read: {error}",
+            where=path,
+            expected="a complete text table, its rows as long as its header",
+        ) from error
     return frame
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Table with a header line; commas in ``.csv``, tabs otherwise; empty, NA and NaN cells are missing.
+def read_table(path: str | Path, separator: str | None = None) -> pd.DataFrame:
+    """Table with a header line, all cells as text; commas in ``.csv`` and tabs otherwise, unless told.
 
     Raises
     ------
     DataError
-        The file is missing, damaged, empty, or names a column twice.
+        The file is missing, damaged, empty, names a column twice, or has rows longer than its header.
     """
     path = Path(path)
-    separator = "," if path.name.lower().removesuffix(".gz").endswith(".csv") else "\t"
-    first = read_csv(path, sep=separator, header=None, nrows=1, dtype=str)
-    header = [str(name) for name in first.iloc[0]] if len(first) else []
+    if separator is None:
+        separator = "," if path.name.lower().removesuffix(".gz").endswith(".csv") else "\t"
+    # The header is read as a row: pandas would take a row longer than it for one with a name in front, and move every
+    # value under its neighbour's name.
+    rows = read_csv(path, sep=separator, header=None)
+    header = [str(name) for name in rows.iloc[0]] if len(rows) else []
     if not header:
         raise DataError("the table is empty", where=path, expected="a header line and rows")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"columns named twice: {', '.join(twice)}", where=path, expected="one column per name")
-    return read_csv(path, sep=separator, low_memory=False)
+    return rows.iloc[1:].reset_index(drop=True).set_axis(header, axis="columns")
+
+
+def is_missing(values: pd.Series) -> NDArray[np.bool_]:
+    """Which names of a column are empty (n,); ``NA`` and ``nan`` are names like others."""
+    return (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
+
+
+def parse_numbers(values: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
+    """Numbers of a column of text as float64, and which cells are neither a number nor missing (n,).
+
+    Missing are the empty cell, ``.``, ``NA``, ``N/A``, ``NaN``, ``None`` and ``null`` in any case, given as NaN.
+    """
+    if pd.api.types.is_numeric_dtype(values):
+        return values.astype(np.float64), np.zeros(len(values), dtype=bool)
+    cells = values.astype(str).str.strip()
+    is_absent = (values.isna() | cells.str.lower().isin(_NO_NUMBER)).to_numpy()
+    is_number = pd.to_numeric(cells, errors="coerce").notna().to_numpy() & ~is_absent
+    found = np.full(len(cells), np.nan)
+    found[is_number] = cells.to_numpy()[is_number].astype(np.float64)  # pandas' own parser is off by a last digit
+    return pd.Series(found, index=values.index), ~is_number & ~is_absent
+
+
+def numbers(frame: pd.DataFrame, column: str, path: str | Path) -> pd.Series:
+    """A column as float64, NaN where the number is missing.
+
+    Raises
+    ------
+    DataError
+        A cell holds something that is no number.
+    """
+    values, is_bad = parse_numbers(frame[column])
+    if is_bad.any():
+        row = int(np.argmax(is_bad))
+        raise DataError(
+            f"{frame[column].iloc[row]!r} is not a number in column {column!r}",
+            where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
+            expected="numbers; empty or NA where unknown",
+        )
+    return values
 
 
 def count_header_lines(path: Path, marks: tuple[str, ...] = ("#",)) -> int:
@@ -86,21 +145,21 @@ def require_column(frame: pd.DataFrame, column: str, path: str | Path, key: str)
     )
 
 
-def whole_numbers(frame: pd.DataFrame, column: str, path: str | Path) -> pd.Series:
-    """A column as int64.
+def whole_numbers(frame: pd.DataFrame, column: str | int, path: str | Path) -> pd.Series:
+    """A column of positions as int64.
 
     Raises
     ------
     DataError
-        A cell is empty or no whole number.
+        A cell is empty, no whole number, or beyond ``MAX_POSITION_BP``.
     """
-    values = pd.to_numeric(frame[column], errors="coerce")
-    is_bad = (values.isna() | (values % 1 != 0)).to_numpy()
+    values, _ = parse_numbers(frame[column])
+    is_bad = ~(values.abs() <= MAX_POSITION_BP).to_numpy() | (values % 1 != 0).to_numpy()
     if is_bad.any():
         row = int(np.argmax(is_bad))
         raise DataError(
             f"{frame[column].iloc[row]!r} in column {column!r} is not a position",
             where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
-            expected="whole numbers in every row",
+            expected=f"whole numbers up to {MAX_POSITION_BP} in every row",
         )
     return values.astype(np.int64)

@@ -1,7 +1,14 @@
-"""YAML in and out; a key written twice is an error, because the last one would win in silence."""
+"""YAML in and out; a key written twice is an error, because the last one would win in silence.
+
+A word stays a word: of what YAML 1.1 guesses, only ``true`` and ``false``, ``null`` and ``~``, whole numbers as they
+are commonly written and numbers with a point are more than text. ``NO``, ``on``, ``02``, ``1e5``, ``1_000``, ``12:30``
+and ``2024-01-02`` are text, since chromosomes, genes and slides bear such names. A name that is still read as something
+else (``1.10``, ``true``) is refused by :func:`seqexp.core.yaml_fields.name`, which asks for quotes.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +19,22 @@ from seqexp.core.files import atomic_path
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys."""
+    """SafeLoader that refuses duplicate keys and guesses few kinds of scalars."""
+
+
+_StrictLoader.yaml_implicit_resolvers = {}
+
+for _kind, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("int", r"-?(?:0|[1-9][0-9]*)", "-0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)\.[0-9]*)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+    ("merge", r"<<", "<"),
+):
+    _StrictLoader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+        f"tag:yaml.org,2002:{_kind}", re.compile(rf"^(?:{_pattern})$"), [*_first, *([""] if _kind == "null" else [])]
+    )
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

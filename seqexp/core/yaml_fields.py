@@ -54,7 +54,7 @@ def file_paths(content: Mapping[str, Any], key: str, path: Path) -> dict[str, Pa
     section = content.get(key) or {}
     if not isinstance(section, dict):
         raise ConfigError(f"{key}: {section!r}", where=path, expected="a mapping of names to paths")
-    return {str(name): file_path(value, path, f"{key}.{name}") for name, value in section.items()}
+    return {name(item, path, key): file_path(value, path, f"{key}.{item}") for item, value in section.items()}
 
 
 def text(content: Mapping[str, Any], key: str, path: Path) -> str:
@@ -73,9 +73,25 @@ def flag(content: Mapping[str, Any], key: str, path: Path) -> bool:
     return value
 
 
+def name(value: Any, path: Path, key: str) -> str:
+    """A name of a chromosome, gene, track or slide, exactly as it is written.
+
+    A whole number is its own name. Anything else that YAML reads as more than text (``1.10``, ``true``, nothing) would
+    come back changed, so it is refused unless it stands in quotes.
+    """
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)
+    raise ConfigError(
+        f"{key}: {value!r}, read as {type(value).__name__}",
+        where=path,
+        expected="a name",
+        fix='put the name in quotes, such as "1.10" or "true"',
+    )
+
+
 def name_list(value: Any, path: Path, key: str) -> tuple[str, ...]:
     """A list of names; one name alone may stand without brackets, and an absent key is an empty list."""
-    items = [] if value is None else [value] if isinstance(value, (str, int)) else value
-    if not isinstance(items, list) or any(isinstance(item, (dict, list)) or item is None for item in items):
+    if isinstance(value, dict):
         raise ConfigError(f"{key}: {value!r}", where=path, expected="a list of names")
-    return tuple(str(item) for item in items)
+    items = [] if value is None else value if isinstance(value, list) else [value]
+    return tuple(name(item, path, key) for item in items)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import require_writable
+from seqexp.core.tables import numbers, read_table
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.histology.loaders.data import SpotData
 from seqexp.objectives.bootstrap import bootstrap_interval
@@ -107,14 +108,15 @@ def _controls(folders: tuple[Path, ...], collected: Collected) -> dict[str, np.n
             raise DataError(
                 "no predictions", where=path, expected="a finished run", fix=f"seqexp report --run-dir {folder}"
             )
-        other = pd.read_csv(path, sep="\t", dtype={"gene_id": str}).set_index("gene_id")
+        other = read_table(path).set_index("gene_id")
+        predicted = numbers(other, "prediction", path)
         missing = set(collected.predictions["gene_id"]) - set(other.index)
         if missing:
             raise DataError(f"{len(missing)} genes are missing", where=path, expected="a run on the same genes")
         own = collected.predictions.set_index("gene_id")
         if (other.loc[own.index, "split"] != own["split"]).any():
             raise DataError("genes are split in another way", where=path, expected="a run with the same splits")
-        found[Path(folder).name] = other.loc[own.index, "prediction"].to_numpy(float)
+        found[Path(folder).name] = predicted.loc[own.index].to_numpy()
     return found
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import DataError, MissingExtraError
 from seqexp.core.files import atomic_path
 from seqexp.core.optional import require
+from seqexp.core.tables import numbers, read_table, whole_numbers
 from seqexp.histology.loaders.data import SpotData
 from seqexp.histology.models.mclstexp import MclSTExp
 from seqexp.histology.models.nsl import NSL
@@ -94,12 +95,14 @@ def _control(folder: Path, predicted: Predicted) -> Array:
         raise DataError(
             "no predictions", where=path, expected="a finished run", fix=f"seqexp report --run-dir {folder}"
         )
-    table = pd.read_csv(path, sep="\t", dtype={"barcode": str})
+    table = read_table(path)
     same = list(table.columns) == list(predicted.table.columns) and len(table) == len(predicted.table)
     if not same or (table[["slide", "split"]].to_numpy() != predicted.table[["slide", "split"]].to_numpy()).any():
         raise DataError("other spots, genes or splits", where=path, expected="a run on the same split of the same data")
     values = np.full(predicted.values.shape, np.nan)
-    values[table["index"].to_numpy()] = table[[f"prediction_{n}" for n in predicted.data.target_names]].to_numpy()
+    columns = [f"prediction_{name}" for name in predicted.data.target_names]
+    rows = whole_numbers(table, "index", path).to_numpy()
+    values[rows] = np.stack([numbers(table, column, path) for column in columns], axis=1)
     return values
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from seqexp.core.tables import read_csv
+from seqexp.core.tables import read_table
 from seqexp.histology.loaders.data import SpotData
 from seqexp.histology.loaders.inputs import cache_of, read_features, scaled_by_slide
 from seqexp.objectives.baselines import fit_low_rank_ridge
@@ -111,7 +111,7 @@ def truth_table(data: SpotData, named: dict[str, Array]) -> tuple[pd.DataFrame, 
     path = data.slides.spec.path.parent / "truth.tsv"
     if not path.is_file():
         return None
-    truth = read_csv(path, sep="\t").set_index("gene")
+    truth = read_table(path).set_index("gene")
     effect = truth["effect"].reindex(list(data.fold.panel)).to_numpy()
     kinds = list(dict.fromkeys(truth["effect"]))
     rows: list[dict[str, Any]] = []

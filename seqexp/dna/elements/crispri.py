@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import read_table
+from seqexp.core.tables import is_missing, numbers, read_table, whole_numbers
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.genome.interval import Interval
@@ -26,6 +26,7 @@ from seqexp.objectives.metrics import average_precision
 
 STRATA_BP = ((0, 10_000), (10_000, 100_000), (100_000, None))
 _REQUIRED = ("chrom", "chromStart", "chromEnd", "measuredGeneSymbol", "startTSS", "endTSS", "Regulated")
+_NUMBERS = ("startTSS", "endTSS", "distanceToTSS", "DHS.RPM", "H3K27ac.RPM", "H3K27ac.RPM.expandedRegion")
 _NEAR_BP = 1_000  # nearer elements count as this far in distance-weighted scores
 
 Scores = NDArray[np.float64]
@@ -50,18 +51,23 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
     absent = [name for name in _REQUIRED if name not in table]
     if absent:
         raise DataError(f"no column {absent[0]!r}", where=path, expected=", ".join(_REQUIRED))
-    valid = table[table[["startTSS", "endTSS", "Regulated"]].notna().all(axis=1)]
-    centre = (valid["chromStart"] + valid["chromEnd"]) / 2
+    for column in _NUMBERS:
+        if column in table:
+            table[column] = numbers(table, column, path)
+    is_judged = ~is_missing(table["Regulated"]) & (table["Regulated"] != "NA").to_numpy()
+    valid = table[table[["startTSS", "endTSS"]].notna().all(axis=1).to_numpy() & is_judged]
+    start, end = (whole_numbers(valid, column, path) for column in ("chromStart", "chromEnd"))
+    centre = (start + end) / 2
     measured = (centre - (valid["startTSS"] + valid["endTSS"]) / 2).abs()
     unknown, missing = pd.Series("", index=valid.index), pd.Series(np.nan, index=valid.index)
     pairs = pd.DataFrame(
         {
-            "chrom": valid["chrom"].astype(str),
-            "start": valid["chromStart"].astype(np.int64),
-            "end": valid["chromEnd"].astype(np.int64),
-            "symbol": valid["measuredGeneSymbol"].astype(str),
+            "chrom": valid["chrom"],
+            "start": start,
+            "end": end,
+            "symbol": valid["measuredGeneSymbol"],
             "ensembl": _unversioned(valid.get("measuredGeneEnsemblId", unknown)),
-            "is_positive": valid["Regulated"].astype(str).str.upper().eq("TRUE"),
+            "is_positive": valid["Regulated"].str.upper().eq("TRUE"),
             "distance_bp": valid.get("distanceToTSS", measured).abs().astype(np.float64),
             "DHS": valid.get("DHS.RPM", missing),
             "H3K27ac": valid.get("H3K27ac.RPM.expandedRegion", valid.get("H3K27ac.RPM", missing)),
@@ -79,7 +85,7 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
 
 def _unversioned(ids: pd.Series) -> pd.Series:
     """Gene ids without the version of Ensembl; symbols may hold dots (``RP11-1.2``) and stay whole."""
-    return ids.astype(str).str.replace(r"^(ENS[A-Z]*G\d+)\.\d+$", r"\1", regex=True)
+    return ids.str.replace(r"^(ENS[A-Z]*G\d+)\.\d+$", r"\1", regex=True)
 
 
 def baseline_scores(pairs: pd.DataFrame) -> dict[str, tuple[Scores, NDArray[np.bool_]]]:

@@ -48,7 +48,7 @@ def load_masks(path: str | Path, split: str = "all") -> MaskSet:
     table = read_table(file.with_name("predictions.tsv"))
     for column in ("gene_id", "split"):
         require_column(table, column, file.with_name("predictions.tsv"), column)
-    wanted = set(table.loc[table["split"] == split, "gene_id"].astype(str))
+    wanted = set(table.loc[table["split"] == split, "gene_id"])
     rows = [row for row, gene_id in enumerate(masks.gene_ids) if gene_id in wanted]
     if not rows:
         raise DataError(f"no gene with a mask is in the split {split!r}", where=file)

@@ -72,5 +72,5 @@ def _truth(spec: DatasetSpec, genes: GeneTable) -> tuple[str, bool]:
     assert truth is not None  # only asked when the dataset names one
     for column in ("gene_id", "effect"):
         require_column(truth, column, spec.truth or "", "truth")
-    num_known = int(truth["gene_id"].astype(str).isin(genes.frame["gene_id"]).sum())
+    num_known = int(truth["gene_id"].isin(genes.frame["gene_id"]).sum())
     return f"{num_known} of {len(truth)} belong to a gene of the table", num_known == len(truth)

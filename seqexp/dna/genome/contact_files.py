@@ -138,12 +138,12 @@ def read_contacts(path: str | Path, bin_bp: int, chrom_bp: int) -> sparse.csr_ma
         is no contact at all.
     """
     path = Path(path)
-    rows = read_csv(path, sep="\t", header=None, low_memory=False)
+    rows = read_csv(path, sep="\t", header=None, dtype=None, keep_default_na=True, low_memory=False)  # numbers alone
     if rows.shape[1] not in (0, 3):
         raise DataError(f"found {rows.shape[1]} columns", where=path, expected=_TRIPLES)
     if rows.empty:
         raise DataError("no contact in the file", where=path, expected=_TRIPLES)
-    starts = np.stack([whole_numbers(rows, column, path) for column in (0, 1)], axis=1)  # type: ignore[arg-type]
+    starts = np.stack([whole_numbers(rows, column, path) for column in (0, 1)], axis=1)
     counts = pd.to_numeric(rows[2], errors="coerce").to_numpy(np.float64)
     _check_starts(starts, path, bin_bp, chrom_bp)
     is_bad = ~np.isfinite(counts) | (counts < 0)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import count_header_lines, read_csv, read_table, require_column, whole_numbers
+from seqexp.core.tables import count_header_lines, is_missing, read_csv, read_table, require_column, whole_numbers
 from seqexp.dna.genome.regions import read_bed
 
 # A dot and a number are a version in Ensembl and RefSeq ids only; Y74C9A.3 is a gene of its own.
@@ -78,16 +78,15 @@ def read_rows(path: Path, columns: GeneColumns) -> pd.DataFrame:
             f"unknown kind of gene file: {path.name}", where=path, expected=".gtf, .bed, .tsv, .txt or .csv (or .gz)"
         )
     for column in ("gene_id", "chrom"):
-        is_empty = frame[column].isna().to_numpy()
+        is_empty = is_missing(frame[column])
         if is_empty.any():
             raise DataError(
                 f"{int(is_empty.sum())} rows have no {column}",
                 where=f"{path}, first in data row {int(np.argmax(is_empty)) + 1}",
                 expected=f"a {column} in every row",
             )
-    frame["gene_id"] = frame["gene_id"].astype(str).map(strip_version)
-    frame["chrom"] = frame["chrom"].astype(str)
-    frame["gene_name"] = frame["gene_name"].where(frame["gene_name"].notna(), frame["gene_id"]).astype(str)
+    frame["gene_id"] = frame["gene_id"].map(strip_version)
+    frame["gene_name"] = frame["gene_name"].where(~is_missing(frame["gene_name"]), frame["gene_id"])
     return frame
 
 
@@ -102,7 +101,7 @@ def _from_table(path: Path, columns: GeneColumns) -> pd.DataFrame:
     if columns.tss:
         tss = table[columns.tss] - columns.base
     else:
-        is_reverse = table[columns.strand].astype(str).isin(["-", "-1"])
+        is_reverse = table[columns.strand].isin(["-", "-1"])
         tss = pd.Series(np.where(is_reverse, table[columns.end] - 1, table[columns.start] - columns.base), table.index)
     names = table.get(columns.gene_name, table[columns.gene_id])
     fixed = {

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import read_table, require_column
+from seqexp.core.tables import parse_numbers, read_table, require_column
 from seqexp.dna.genome.gene_files import GeneColumns, read_rows, strip_version
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
@@ -129,7 +129,7 @@ class GeneTable:
         drops = _Drops(path, len(frame))
         for column, allowed in columns.keep.items():
             require_column(frame, column, path, "genes.keep")
-            frame = drops.keep(frame, frame[column].astype(str).isin([str(v) for v in allowed]), f"other {column}")
+            frame = drops.keep(frame, frame[column].isin([str(v) for v in allowed]), f"other {column}")
         if expression_path is not None:
             frame = _join(frame, Path(expression_path), columns, (expression, *covariates), drops=drops)
         value_path = Path(expression_path) if expression_path is not None else path
@@ -223,7 +223,7 @@ class _Drops:
     def keep(self, frame: pd.DataFrame, is_kept: pd.Series, reason: str) -> pd.DataFrame:
         if not is_kept.all():
             self._dropped[reason] = int((~is_kept).sum())
-            self._examples[reason] = tuple(frame.loc[~is_kept, "gene_id"].astype(str).head(3))
+            self._examples[reason] = tuple(frame.loc[~is_kept, "gene_id"].head(3))
         return frame[is_kept].copy()
 
     def report(self, num_kept: int) -> LoadReport:
@@ -240,7 +240,7 @@ def _join(
             require_column(table, column, path, "expression")
     names = [column for column in wanted if column]
     table = table[[id_column, *names]].rename(columns={id_column: "_id"})
-    table["_id"] = table["_id"].astype(str).map(strip_version)
+    table["_id"] = table["_id"].map(strip_version)
     table = drops.keep(
         table.assign(gene_id=table["_id"]), ~table["_id"].duplicated(), "duplicate id in the expression table"
     ).set_index("_id")[names]
@@ -259,11 +259,11 @@ def _join(
 def _numbers(frame: pd.DataFrame, column: str, path: Path, is_signed: bool) -> pd.Series:
     """A column as float64; text that is not a number, infinities and forbidden signs are errors, NaN stays."""
     require_column(frame, column, path, "expression.column or covariates")
-    values = pd.to_numeric(frame[column], errors="coerce").astype(np.float64)
+    values, is_no_number = parse_numbers(frame[column])
     for is_bad, what in (
-        (values.isna() & frame[column].notna(), "is not a number"),
-        (pd.Series(np.isinf(values), index=values.index), "is infinite"),
-        (values < 0 if not is_signed else values.isna() & False, "is negative"),
+        (is_no_number, "is not a number"),
+        (np.isinf(values.to_numpy()), "is infinite"),
+        ((values < 0).to_numpy() & (not is_signed), "is negative"),
     ):
         if is_bad.any():
             first = frame[is_bad].iloc[0]
@@ -277,7 +277,7 @@ def _numbers(frame: pd.DataFrame, column: str, path: Path, is_signed: bool) -> p
 
 
 def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    strands = frame["strand"].astype(str).map(_STRANDS)
+    strands = frame["strand"].map(_STRANDS)
     for is_bad, what, expected in (
         (strands.isna(), "an unknown strand", "'+' or '-'"),
         (frame["tss"] < 0, "a negative TSS", "0-based positions; for 1-based ones set genes.base: 1"),

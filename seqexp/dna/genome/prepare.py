@@ -13,12 +13,12 @@ import pandas as pd
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
 from seqexp.core.recipes.runner import StepResult
+from seqexp.core.tables import is_missing, numbers, parse_numbers, read_csv, read_table, whole_numbers
 from seqexp.dna.genome.prepare_features import nucleosome_depleted
 from seqexp.dna.genome.prepare_tables import (
     covered_rows,
     join_annotation,
     read_gtf_genes,
-    read_table,
     write_table,
 )
 from seqexp.dna.genome.prepare_tracks import copy_ratio, parse_segment, scale_track
@@ -67,22 +67,26 @@ def gene_table(
         A column is missing or no gene is left.
     """
     path = folder / table
-    frame = read_table(path)
-    wanted = [*columns.values(), strand, *(tss_from or ()), *(keep or {}), *(drop or {}), *require]
-    _require_columns(frame, wanted, path)
+    frame = read_table(path, "\t")
+    used = [*columns.values(), strand, *(tss_from or ()), *(keep or {}), *(drop or {}), *require]
+    _require_columns(frame, used, path)
     notes = [f"{len(frame)} genes in {Path(table).name}"]
     for column, values in (keep or {}).items():
-        frame = _reduce(frame, frame[column].isin(list(values)), f"{column} is not {', '.join(values)}", notes)
+        wanted = _texts(values)
+        frame = _reduce(frame, frame[column].isin(wanted), f"{column} is not {', '.join(wanted)}", notes)
     for column, values in (drop or {}).items():
-        frame = _reduce(frame, ~frame[column].isin(list(values)), f"{column} is {', '.join(values)}", notes)
+        unwanted = _texts(values)
+        frame = _reduce(frame, ~frame[column].isin(unwanted), f"{column} is {', '.join(unwanted)}", notes)
     for column in require:
-        is_number = pd.to_numeric(frame[column], errors="coerce").notna()
-        frame = _reduce(frame, is_number, f"no number in {column}", notes)
+        frame = _reduce(frame, parse_numbers(frame[column])[0].notna(), f"no number in {column}", notes)
     genes = pd.DataFrame({new: frame[old] for new, old in columns.items()})
     genes["strand"] = frame[strand]
     if tss_from is not None:
         is_plus = (frame[strand] == "+").to_numpy()
-        genes["tss"] = np.where(is_plus, frame[tss_from[0]].astype(int), frame[tss_from[1]].astype(int) - 1)
+        start, end = (whole_numbers(frame, column, path) for column in tss_from)
+        genes["tss"] = np.where(is_plus, start, end - 1)
+    else:
+        genes["tss"] = whole_numbers(genes, "tss", path)
     if covered is not None:
         is_covered = covered_rows(genes, folder / str(covered["bed"]), int(covered["flank_bp"]))
         genes = _reduce(genes, is_covered, f"sequence missing within {covered['flank_bp']} bp of the TSS", notes)
@@ -130,8 +134,8 @@ def cage_genes(
     frame = read_table(path, separator=",")
     _require_columns(frame, [gene_id, *expression.values()], path)
     notes = [f"{len(frame)} genes in {Path(table).name}"]
-    values = pd.DataFrame({new: pd.to_numeric(frame[old], errors="coerce") for new, old in expression.items()})
-    values.insert(0, "gene_id", frame[gene_id].astype(str).str.split(".").str[0])
+    values = pd.DataFrame({new: parse_numbers(frame[old])[0] for new, old in expression.items()})
+    values.insert(0, "gene_id", frame[gene_id].str.split(".").str[0])
     values = _reduce(values, ~values["gene_id"].duplicated(), "a gene_id seen before", notes)
     values = _reduce(values, values[list(expression)].notna().all(axis=1), "no number for the expression", notes)
     genes = join_annotation(values, read_gtf_genes(folder / gtf), notes)
@@ -184,15 +188,16 @@ def copy_corrected(
     DataError
         A track has no interval in one of the segments.
     """
-    table = read_table(folder / genes)
+    table = read_table(folder / genes, "\t")
     _require_columns(table, ["chrom", "tss", expression], folder / genes)
     ratios = {name: copy_ratio(folder / tracks[name], amplified, list(reference)) for name in estimate_from}
     ratio = float(np.mean(list(ratios.values())))
     for name, path in tracks.items():
         scale_track(folder / path, folder / outputs[name], amplified, 1.0 / ratio)
     chrom, start, end = parse_segment(amplified)
-    is_inside = ((table["chrom"] == chrom) & (table["tss"] >= start) & (table["tss"] < end)).to_numpy()
-    table[corrected] = table[expression].to_numpy() / np.where(is_inside, ratio, 1.0)
+    tss, values = whole_numbers(table, "tss", folder / genes), numbers(table, expression, folder / genes)
+    is_inside = ((table["chrom"] == chrom) & (tss >= start) & (tss < end)).to_numpy()
+    table[corrected] = values / np.where(is_inside, ratio, 1.0)
     write_table(table, folder / genes_output)
     measured = ", ".join(f"{name} {value:.2f}" for name, value in ratios.items())
     notes = (f"{amplified} has {ratio:.2f} times the signal of the reference segments ({measured})",
@@ -222,13 +227,14 @@ def restrict_bed(
         The file cannot be read, or no line is left.
     """
     path = folder / bed
-    frame = read_table(path, header=None, as_text=True)  # written back as it was
+    frame = read_csv(path, sep="\t", header=None)  # written back as it was
     notes = [f"{len(frame)} intervals in {Path(bed).name}"]
-    frame = _reduce(frame, frame[0].isin(list(chroms)), f"not on {', '.join(chroms)}", notes)
+    frame = _reduce(frame, frame[0].isin(_texts(chroms)), f"not on {', '.join(_texts(chroms))}", notes)
     if max_bp is not None:
-        frame = _reduce(frame, frame[2].astype(int) - frame[1].astype(int) <= max_bp, f"wider than {max_bp} bp", notes)
+        start, end = (whole_numbers(frame, column, path) for column in (1, 2))
+        frame = _reduce(frame, end - start <= max_bp, f"wider than {max_bp} bp", notes)
     if frame.empty:
-        raise DataError(f"no interval on {', '.join(chroms)}", where=path, expected="at least one")
+        raise DataError(f"no interval on {', '.join(_texts(chroms))}", where=path, expected="at least one")
     write_table(frame, folder / output, header=False)
     return StepResult((output,), tuple(notes))
 
@@ -257,8 +263,14 @@ def _folds(path: Path, gene_id: str, column: str, genes: pd.Series) -> pd.Series
     """Published split of each gene (G,), missing where the table does not know the gene."""
     frame = read_table(path, separator=",")
     _require_columns(frame, [gene_id, column], path)
-    ids = frame[gene_id].astype(str).str.split(".").str[0]
-    return genes.map(dict(zip(ids, frame[column], strict=True)))
+    known = frame[~is_missing(frame[column])]
+    ids = known[gene_id].str.split(".").str[0]
+    return genes.map(dict(zip(ids, known[column], strict=True)))
+
+
+def _texts(values: Sequence[object]) -> list[str]:
+    """Values of a recipe as the cells of a table, which are text."""
+    return [str(value) for value in values]
 
 
 def _require_columns(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables behind the recipe steps: read, write, join with an annotation."""
+"""Tables behind the recipe steps: write, join with an annotation."""
 
 from __future__ import annotations
 
@@ -12,25 +12,7 @@ import pandas as pd
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
-
-
-def read_table(path: Path, separator: str = "\t", header: int | None = 0, as_text: bool = False) -> pd.DataFrame:
-    """Read a (gzipped) table, as numbers or as text, or say in one message why it cannot be read."""
-    try:
-        if as_text:
-            return pd.read_csv(path, sep=separator, header=header, dtype=str, keep_default_na=False)
-        return pd.read_csv(path, sep=separator, header=header, low_memory=False)
-    except FileNotFoundError as error:
-        raise DataError("no such file", where=path, fix="add it to the sources of the recipe") from error
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-        EOFError,
-        OSError,
-        zlib.error,
-    ) as error:
-        raise DataError(f"cannot be read as a table: {error}", where=path, expected="a whole text table") from error
+from seqexp.dna.genome.regions import read_bed
 
 
 def write_table(frame: pd.DataFrame, path: Path, header: bool = True) -> None:
@@ -48,10 +30,9 @@ def covered_rows(genes: pd.DataFrame, bed: Path, flank_bp: int) -> np.ndarray:
     numpy.ndarray
         Boolean (G,).
     """
-    intervals = read_table(bed, header=None)
     is_covered = np.zeros(len(genes), dtype=bool)
     tss, chrom = genes["tss"].to_numpy(), genes["chrom"].to_numpy()
-    for name, start, end in intervals[[0, 1, 2]].itertuples(index=False):
+    for name, start, end in read_bed(bed)[["chrom", "start", "end"]].itertuples(index=False):
         is_covered |= (chrom == name) & (tss - flank_bp >= start) & (tss + flank_bp <= end)
     return is_covered
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import count_header_lines, read_csv, read_table, require_column, whole_numbers
+from seqexp.core.tables import count_header_lines, numbers, read_csv, read_table, require_column, whole_numbers
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
 
@@ -35,7 +35,7 @@ def read_bed(path: str | Path) -> pd.DataFrame:
         The file is missing or damaged, a position is no number, or an interval is empty, negative or turned round.
     """
     path = Path(path)
-    rows = read_csv(path, sep="\t", header=None, dtype=str, skiprows=count_header_lines(path, _NOT_DATA))
+    rows = read_csv(path, sep="\t", header=None, skiprows=count_header_lines(path, _NOT_DATA))
     if rows.empty:
         return pd.DataFrame({"chrom": pd.Series(dtype=str), "start": np.empty(0, int), "end": np.empty(0, int)})
     if rows.shape[1] < 3:
@@ -51,6 +51,8 @@ def read_bed(path: str | Path) -> pd.DataFrame:
 def read_intervals(path: str | Path) -> pd.DataFrame:
     """Read intervals from a table whose header names chrom, start and end, as ``truth.tsv`` does, or from BED.
 
+    Further columns of a table stay text.
+
     Raises
     ------
     DataError
@@ -63,7 +65,7 @@ def read_intervals(path: str | Path) -> pd.DataFrame:
     for column in ("chrom", "start", "end"):
         require_column(frame, column, path, "the table")
     whole = {column: whole_numbers(frame, column, path) for column in ("start", "end")}
-    return check_intervals(frame.assign(chrom=frame["chrom"].astype(str), **whole), path)
+    return check_intervals(frame.assign(**whole), path)
 
 
 def check_intervals(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
@@ -181,17 +183,10 @@ def _union(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[
 
 
 def _numeric(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    whole = [name for name in ("start", "end", "summit_bp") if name in rows]
-    for column in [*whole, *(name for name in ("score", "signal_value", "p_value", "q_value") if name in rows)]:
-        is_needed = column in whole
-        values = pd.to_numeric(rows[column], errors="coerce")
-        is_bad = (values.isna() & (is_needed | (rows[column].notna() & (rows[column] != ".")))).to_numpy()
-        if is_bad.any():
-            row = int(np.argmax(is_bad))
-            raise DataError(
-                f"{rows[column].iloc[row]!r} is not a number in column {column!r}",
-                where=f"{path}, data row {row + 1}",
-                expected="chrom, start, end and further BED columns, separated by tabs",
-            )
-        rows[column] = values.astype(np.int64 if is_needed else np.float64)
+    for column in ("start", "end", "summit_bp"):
+        if column in rows:
+            rows[column] = whole_numbers(rows, column, path)
+    for column in ("score", "signal_value", "p_value", "q_value"):
+        if column in rows:
+            rows[column] = numbers(rows, column, path)
     return rows

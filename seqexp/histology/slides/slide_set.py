@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import fingerprint
-from seqexp.core.tables import read_csv
+from seqexp.core.tables import is_missing, read_csv
 from seqexp.histology.slides.description import SetSpec, SplitSpec, load_set
 from seqexp.histology.slides.joining import join, require_inside, require_pitch
 from seqexp.histology.slides.layouts import read_spots
@@ -122,9 +122,10 @@ class SlideSet:
         path = self.spec.aliases
         if path is None:
             return {}
-        table = read_csv(path, sep="\t", dtype=str).dropna()
+        table = read_csv(path, sep="\t")
         if list(table.columns[:2]) != ["alias", "symbol"]:
             raise DataError("no table of aliases", where=path, expected="tab-separated columns alias, symbol")
+        table = table[~is_missing(table["alias"]) & ~is_missing(table["symbol"])]
         return dict(zip(table["alias"], table["symbol"], strict=True))
 
     @cached_property

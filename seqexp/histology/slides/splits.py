@@ -181,7 +181,7 @@ def read_labels(path: Path, frame: pd.DataFrame) -> Labels:
     DataError
         The table cannot be read, lacks a column, gives one spot two splits, or names a spot or slide that is not there.
     """
-    table = read_csv(path, sep=None, engine="python", dtype=str)
+    table = read_csv(path, sep=None, engine="python")
     if not {"slide", "split"} <= set(table) or not set(table["split"]) <= {*SPLITS, "none"}:
         raise DataError("no table of splits", where=path, expected="columns slide, split (train, val, test, none)")
     keys = ["slide", "barcode"] if "barcode" in table else ["slide"]

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import read_csv
+from seqexp.core.tables import numbers, read_csv
 from seqexp.histology.slides.joining import RawSpots, sum_columns
 from seqexp.histology.slides.panel import GenePanel
 from seqexp.histology.slides.spots import JoinReport
@@ -48,9 +48,11 @@ def read_st(counts: Path, spots: Path) -> RawSpots:
     absent = [name for name in _POSITION_COLUMNS if name not in positions]
     if absent:
         raise DataError(f"no column {absent[0]!r}", where=spots, expected=", ".join(_POSITION_COLUMNS))
-    names = positions["x"].astype(str) + "x" + positions["y"].astype(str)
+    names = positions["x"] + "x" + positions["y"]
+    for column in _POSITION_COLUMNS:
+        positions[column] = numbers(positions, column, spots)
     if "selected" in positions:
-        is_off = (positions["selected"] != 1).to_numpy()
+        is_off = (numbers(positions, "selected", spots) != 1).to_numpy()
         report = report.with_dropped("position not selected as tissue", names[is_off])
         positions, names = positions[~is_off], names[~is_off]
     merged, symbols, num_merged = sum_columns(values, table.columns)
@@ -70,9 +72,9 @@ def read_st(counts: Path, spots: Path) -> RawSpots:
 
 def _counts(path: Path) -> pd.DataFrame:
     """Table with row names; pandas would rename a heading that occurs twice, and the first one may be absent."""
-    header = read_csv(path, sep="\t", header=None, nrows=1, dtype=str)
-    frame = read_csv(path, sep="\t", index_col=0, low_memory=False)
+    header = read_csv(path, sep="\t", header=None, nrows=1)
+    frame = read_csv(path, sep="\t", index_col=0, dtype=None, keep_default_na=True, low_memory=False)
     if not frame.shape[1]:
         raise DataError("the table of counts is empty", where=path, expected="spots x genes, raw")
-    frame.columns = pd.Index(header.iloc[0].astype(str).tolist()[-frame.shape[1] :])
+    frame.columns = pd.Index(header.iloc[0].tolist()[-frame.shape[1] :])
     return frame

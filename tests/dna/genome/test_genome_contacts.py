@@ -316,7 +316,7 @@ def test_fingerprint_follows_contacts(tiny_dataset: Path) -> None:
         ("contacts: {paths: {chr1: [a]}}", r"contacts\.paths\.chr1"),
         ("contacts: {paths: {chr1: genome.fa}, bin_bp: 5kb}", r"contacts\.bin_bp: '5kb'"),
         ("contacts: {paths: {chr1: genome.fa}, bin_bp: 0}", r"contacts\.bin_bp: 0"),
-        ("contacts: {paths: {chr1: genome.fa}, pseudocount: yes}", r"contacts\.pseudocount: True"),
+        ("contacts: {paths: {chr1: genome.fa}, pseudocount: yes}", r"contacts\.pseudocount: 'yes'"),
         ("contacts: {paths: {chr1: genome.fa}, normalise: KR}", r"contacts\.normalise: 'KR'(.|\n)*none, vc"),
         ("contacts: {paths: {chr1: genome.fa}, alignment: x}", r"contacts\.alignment: 'x'(.|\n)*genome, released"),
     ],

@@ -49,7 +49,7 @@ def test_empty_file(tmp_path: Path) -> None:
     [
         ("chr1\t10\n", "found 2 columns"),
         ("chr1 10 20\n", "found 1 columns"),
-        ("chr1\t10\t20\nchr1\tx\t30\n", r"'x' is not a number in column 'start'(.|\n)*data row 2"),
+        ("chr1\t10\t20\nchr1\tx\t30\n", r"'x' in column 'start' is not a position(.|\n)*data row 2"),
         ("chr1\t10\t20\nchr1\t30\t30\n", r"1 intervals are empty(.|\n)*data row 2: chr1:30-30"),
         ("chr1\t-1\t20\n", "empty, negative or turned round"),
         ("chr1\t20\t10\n", "empty, negative or turned round"),
@@ -72,7 +72,7 @@ def test_damaged_and_missing(tmp_path: Path) -> None:
 
 def test_table_of_intervals(tmp_path: Path) -> None:
     path = write(tmp_path, "chrom\tstart\tend\teffect\n1\t5\t9\t-0.5\n", "truth.tsv")
-    assert read_intervals(path).to_numpy().tolist() == [["1", 5, 9, -0.5]]
+    assert read_intervals(path).to_numpy().tolist() == [["1", 5, 9, "-0.5"]]
     assert len(read_intervals(write(tmp_path, PEAK, "x.narrowPeak"))) == 1
     with pytest.raises(DataError, match="no column 'end'"):
         read_intervals(write(tmp_path, "chrom\tstart\n1\t5\n", "truth.tsv"))

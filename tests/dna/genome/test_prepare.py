@@ -62,7 +62,7 @@ def test_equal_tables_are_equal_files(tmp_path):
         ({"columns": {**COLUMNS, "TPM": "fpkm"}}, "no column 'fpkm'"),
         ({"keep": {"type": ["snRNA"]}}, "no gene is left"),
         ({"table": "absent.tsv"}, "no such file"),
-        ({"table": "broken.tsv.gz"}, "cannot be read as a table"),
+        ({"table": "broken.tsv.gz"}, "the table cannot be read"),
     ],
 )
 def test_gene_table_mistakes(tmp_path, changes, message):
