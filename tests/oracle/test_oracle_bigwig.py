@@ -78,7 +78,7 @@ def test_files_of_any_order_and_depth(order: str, is_compressed: bool, tmp_path:
                 step = max(1, (end - start) // 50)
                 rows = ((start + n * step, start + n * step + 1, value) for n, value in enumerate(values[:50]))
             blocks.append((number, kind, [(int(s), int(e), float(v)) for s, e, v in rows]))
-    write_raw_bigwig(tmp_path / "a.bw", SIZES, blocks, order, is_compressed)
+    write_raw_bigwig(tmp_path / "a.bw", SIZES, blocks, order, is_compressed=is_compressed)
     if order == "<":  # pyBigWig refuses the other
         agree(tmp_path / "a.bw")
     else:
