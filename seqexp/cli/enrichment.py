@@ -83,6 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{len(masks):,} genes, {int(kept.sum()) * masks.bin_bp:,} bp kept, {len(table)} features")
     if num_empty:
         print(f"{num_empty} features have no site in the windows, such as motifs too short for --max-p")
+    is_lost = table["num_lost"] > 0
+    if is_lost.any():
+        lost = f"{table['num_lost'].sum():,} intervals of {int(is_lost.sum())} features"
+        print(f"{lost} lie on chromosomes that the masks do not know, and are left out")
     for null in ("rotated", "exchanged"):
         print(f"{int((table[f'q_{null}'] < 0.05).sum())} features with q below 0.05, {null}")
     shown = table.sort_values(["q_exchanged", "p_exchanged", "z_exchanged"], ascending=[True, True, False]).head(15)

@@ -19,9 +19,9 @@ from seqexp.dna.elements.callpeak import call_on_alignments
 from seqexp.dna.elements.compare import compare, cover, in_windows, overlap_bounds, trim_to_budget
 from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.elements.masks import MaskSet, promoter_bins
-from seqexp.dna.elements.peaks import read_peaks
+from seqexp.dna.elements.peaks import write_peaks
 from seqexp.dna.elements.protocol import fixed_mask_scores
-from seqexp.dna.elements.writers import write_narrowpeak
+from seqexp.dna.genome.regions import read_bed
 
 if TYPE_CHECKING:
     from seqexp.dna.loaders.data import SequenceData
@@ -59,7 +59,8 @@ def examine_elements(
     results = ElementResults(masks, elements, None, data.spec.read_truth())
     results.metrics |= {"budget_bp": budget, "num_elements": len(elements), "mask_mean": float(masks.values.mean())}
     try:
-        results.peaks = get_peaks(data, folder, settings)
+        results.peaks, lost = get_peaks(data, folder, settings)
+        results.notes["peaks"] = [lost] if lost else []
     except MissingExtraError as error:
         results.notes["peaks"] = [f"The comparison with MACS3 is missing: {error.found}. To get it: {error.fix}"]
         results.comparison = pd.DataFrame({"what": ["MACS3 peaks"], "value": ["not available"]})
@@ -92,32 +93,36 @@ def gather_masks(data: SequenceData, collected: Collected) -> MaskSet:
     )
 
 
-def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> pd.DataFrame | None:
-    """Peaks from where the settings say, written to peaks_macs3.narrowPeak; None for data without any track."""
+def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> tuple[pd.DataFrame | None, str]:
+    """Peaks from where the settings say, written to peaks_macs3.narrowPeak under the chromosome names of the FASTA.
+
+    Returns
+    -------
+    DataFrame or None
+        None for data without any track.
+    str
+        What was left out because the FASTA lacks its chromosome.
+    """
     source, spec = settings.peaks, data.spec
-    output = folder / "peaks_macs3.narrowPeak"
-    if source.path is not None:
-        return _copied(read_peaks(source.path), output, data)
+    output, sizes = folder / "peaks_macs3.narrowPeak", spec.open_reference().chrom_sizes
+    given = source.path
+    if given is None and source.alignments is None and source.track is None and spec.peaks:
+        given = next(iter(spec.peaks.values()))
+    if given is not None:
+        resolved = spec.resolve(read_bed(given), given, sizes)
+        return write_peaks(resolved.table, output, f"mode=read file={given.name}"), resolved.told
+    genome_bp = sum(sizes.values())
     if source.alignments is not None:
-        genome_bp = sum(spec.open_reference().chrom_sizes.values())
-        return call_on_alignments(source.alignments, output, genome_bp=genome_bp, file_format=source.alignment_format)
-    if spec.peaks and source.track is None:
-        return _copied(read_peaks(next(iter(spec.peaks.values()))), output, data)
+        return call_on_alignments(
+            source.alignments, output, genome_bp=genome_bp, file_format=source.alignment_format, names=sizes
+        ), ""
     if not spec.tracks:
-        return None
+        return None, ""
     name = source.track or next(iter(spec.tracks))
     spec.open_tracks([name])  # a wrong name is one clear error
-    genome_bp = sum(spec.open_reference().chrom_sizes.values())
-    return call_on_track(spec.tracks[name], output, target_bp=int(settings.budget_fraction * genome_bp))
-
-
-def _copied(peaks: pd.DataFrame, output: Path, data: SequenceData) -> pd.DataFrame:
-    sizes = data.spec.open_reference().chrom_sizes
-    known = peaks[peaks["chrom"].isin(list(sizes))].reset_index(drop=True)
-    top = float(known["score"].max()) if len(known) else 1.0
-    scaled = known.assign(gene_id="peak", strand=".", score=known["score"] / (top or 1.0))
-    write_narrowpeak(scaled, output, sizes)
-    return known
+    whole = {chrom: [(0, size)] for chrom, size in sizes.items()}  # in the names of the FASTA
+    budget_bp = int(settings.budget_fraction * genome_bp)
+    return call_on_track(spec.tracks[name], output, target_bp=budget_bp, extent=whole), ""
 
 
 def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, folder: Path) -> None:

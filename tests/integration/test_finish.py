@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,14 @@ import pytest
 
 from seqexp.cli.main import main
 from seqexp.core.errors import MissingExtraError
-from seqexp.core.yaml import dump_yaml
+from seqexp.core.yaml import dump_yaml, load_yaml
 from seqexp.dna.genome.regions import read_bed
 from seqexp.report import elements as element_steps
+from seqexp.report.collect import collect
 from seqexp.report.finish import finish_run
-from seqexp.report.settings import FinishSettings
+from seqexp.report.settings import FinishSettings, PeakSource
 from seqexp.training.fit import run_fit
+from seqexp.training.run import Run
 
 FILES = ("metrics.json", "predictions.tsv", "elements.bed", "elements.narrowPeak", "mask.bedGraph", "mask.bw")
 FILES += ("masks.npz", "report.html", "compare.tsv", "peaks_macs3.narrowPeak", "config.yaml", "run_record.json")
@@ -89,6 +93,58 @@ def test_report_again_beside_a_control(finished, tmp_path, capsys):
     assert "control: control" in (finished / "report.html").read_text()
     assert main(["report", "--run-dir", str(finished), "--beside", str(tmp_path)]) == 2
     assert "no predictions" in capsys.readouterr().err
+
+
+def renamed_track(path: Path) -> None:
+    """The bigWig with chr1 as 1."""
+    with pyBigWig.open(str(path)) as track:
+        rows = {chrom: track.intervals(chrom) for chrom in track.chroms()}
+        sizes = track.chroms()
+    with pyBigWig.open(str(path), "w") as track:
+        track.addHeader([(chrom.removeprefix("chr"), size) for chrom, size in sizes.items()])
+        for chrom, own in rows.items():
+            starts, ends, values = map(list, zip(*own))
+            track.addEntries([chrom.removeprefix("chr")] * len(own), starts, ends=ends, values=values)
+
+
+@pytest.mark.parametrize("source", [PeakSource(), PeakSource(track="ATAC")], ids=["given peaks", "MACS3 on a track"])
+def test_other_names_for_the_same_chromosomes_change_no_figure(finished, tiny_dataset, tmp_path, source):
+    """Tracks, peaks, truth and blacklist named 1, 2, … beside a FASTA and genes named chr1, chr2, …"""
+    folder, run = tiny_dataset.parent, tmp_path / "run"
+    shutil.copytree(finished, run)
+    old = load_yaml(run / "config.yaml")["data"]["init_args"]["dataset"]
+    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace(old, str(tiny_dataset)))
+
+    def examined() -> dict[str, object]:
+        opened = Run.open(run)
+        found = element_steps.examine_elements(
+            opened, opened.datamodule, collect(opened), run, FinishSettings(peaks=source)
+        )
+        return found.metrics | {"peaks": (run / "peaks_macs3.narrowPeak").read_text()}
+
+    expected = examined()
+    for name in ("atac.bw", "h3k27ac.bw"):
+        renamed_track(folder / name)
+    for name in ("peaks.narrowPeak", "truth.tsv", "blacklist.bed"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(re.sub(r"^chr(?=\d)", "", text, flags=re.MULTILINE))
+    (run / "compare.tsv").unlink()
+    assert examined() == expected
+    assert expected["macs3_auprc"] > 0.5
+    assert (run / "compare.tsv").is_file()
+
+
+def test_peaks_on_unknown_chromosomes_are_told_and_peaks_of_another_genome_refused(finished, tmp_path, capsys):
+    peaks = tmp_path / "mine.bed"
+    own = (finished / "peaks_macs3.narrowPeak").read_text().splitlines()
+    peaks.write_text("\n".join([*own, "HLA-A\t5\t900\tp\t1000\t."]).replace("chr", "CHR0") + "\n")
+    data, source = Run.open(finished).datamodule, FinishSettings(peaks=PeakSource(peaks))
+    table, told = element_steps.get_peaks(data, tmp_path, source)
+    assert told == "1 of 61 rows of mine.bed are left out: genome.fa has no chromosome named HLA-A"
+    assert sorted(table["chrom"].unique()) == [f"chr{n}" for n in range(1, 7)]
+    peaks.write_text("NC_000001.11\t5\t900\n")
+    assert main(["report", "--run-dir", str(finished), "--peaks", str(peaks)]) == 2
+    assert "no chromosome name of mine.bed occurs in genome.fa" in capsys.readouterr().err
 
 
 def test_without_macs3_the_rest_is_finished_and_says_how_to_get_it(finished, monkeypatch):

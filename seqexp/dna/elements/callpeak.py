@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.elements.macs3 import LIMIT_MINUTES, find_macs3, run_macs3, work_folder
 from seqexp.dna.elements.peaks import named, write_peaks
 from seqexp.dna.genome.alignment_files import FORMATS, FRAGMENTS, detect_format, has_pairs
+from seqexp.dna.genome.names import resolve_names
 from seqexp.dna.genome.regions import read_bed
 
 EXTSIZE_BP = 200  # what MACS3 extends reads to by default
@@ -78,6 +79,7 @@ def call_on_alignments(
     shift_bp: int | None = None,
     extsize_bp: int | None = None,
     limit_minutes: float = LIMIT_MINUTES,
+    names: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """Statistical peaks: ``macs3 callpeak`` on reads or fragments.
 
@@ -100,6 +102,8 @@ def call_on_alignments(
         See :class:`ReadModel`; for single reads only.
     limit_minutes : float
         MACS3 is stopped after so long.
+    names : iterable of str, optional
+        Chromosome names to write, those of the FASTA: reads may use aliases, and peaks elsewhere are left out.
 
     Returns
     -------
@@ -113,7 +117,8 @@ def call_on_alignments(
     ConfigError
         An option is impossible, or does not apply to the format.
     DataError
-        A file is missing or of another format, or MACS3 failed; its last words are told.
+        A file is missing or of another format, MACS3 failed (its last words are told), or no peak is on a
+        chromosome of ``names``.
     """
     find_macs3()
     files = [alignments] if isinstance(alignments, Path) else list(alignments)
@@ -130,6 +135,8 @@ def call_on_alignments(
         made = folder / "peaks_peaks.narrowPeak"
         warned = run_macs3(["callpeak", *options, "-n", "peaks", "--outdir", str(folder)], made, limit_minutes)
         peaks = named(read_bed(made))
+    if names is not None:
+        peaks = resolve_names(peaks, names, files[0], "the genome").table
     head = f"mode=statistical macs3 callpeak file={','.join(path.name for path in files)} format={known} q={q_value:g}"
     head += f" gsize={genome_bp}{_described(model, known)}{f' control={control.name}' if control else ''}"
     return write_peaks(peaks, output, "\n".join([head, *(f"macs3 warned: {words}" for words in warned)]))

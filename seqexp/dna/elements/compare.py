@@ -119,9 +119,10 @@ def cover(intervals: pd.DataFrame, windows: Sequence[Interval], gene_ids: Sequen
     """Bases (L,) of each window that its own gene's intervals cover, along the forward strand."""
     covers = [np.zeros(window.width, dtype=bool) for window in windows]
     number = {gene_id: row for row, gene_id in enumerate(gene_ids)}
-    for gene_id, start, end in zip(intervals["gene_id"], intervals["start"], intervals["end"]):
+    columns = (intervals[name] for name in ("chrom", "gene_id", "start", "end"))
+    for chrom, gene_id, start, end in zip(*columns):
         row = number.get(gene_id)
-        if row is not None:
+        if row is not None and windows[row].chrom == chrom:
             offset = windows[row].start
             covers[row][max(0, start - offset) : max(0, end - offset)] = True
     return covers

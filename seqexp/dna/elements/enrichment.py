@@ -24,7 +24,6 @@ from seqexp.dna.elements.territories import nearest_bins
 from seqexp.dna.elements.truth import planted_bins
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.motifs import read_meme
-from seqexp.dna.genome.names import match_names
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.regions import IntervalIndex, read_bed
 
@@ -65,10 +64,11 @@ def feature_enrichment(
     Returns
     -------
     DataFrame
-        One row per feature, in their order: feature, num_sites (intervals that touch a window), observed_bp (bases of
-        the feature in kept bins, over all genes), and for each null, ``_rotated`` and ``_exchanged``: expected (bp,
-        mean of the null), enrichment, z, p (one-sided, empirical), q (Benjamini-Hochberg over the features). A feature
-        without a base in the bins that count cannot be tested: its p and q are NaN.
+        One row per feature, in their order: feature, num_sites (intervals that touch a window), num_lost (intervals on
+        chromosomes that the masks do not know), observed_bp (bases of the feature in kept bins, over all genes), and
+        for each null, ``_rotated`` and ``_exchanged``: expected (bp, mean of the null), enrichment, z, p (one-sided,
+        empirical), q (Benjamini-Hochberg over the features). A feature without a base in the bins that count cannot be
+        tested: its p and q are NaN.
 
     Raises
     ------
@@ -92,10 +92,10 @@ def feature_enrichment(
     patterns = [kept[np.ix_(rows, columns)] for rows, columns in groups]
     if not features or not any(pattern.any() for pattern in patterns):
         raise DataError("nothing is kept" if features else "no features", expected="kept bins and at least one feature")
-    num_sites, coverage = _coverage(features, masks, groups, shared)
+    counts, coverage = _coverage(features, masks, groups, shared)
     rng = np.random.default_rng(seed)
     observed = coverage @ _flat(patterns)
-    table = pd.DataFrame({"feature": list(features), "num_sites": num_sites, "observed_bp": observed.astype(np.int64)})
+    table = pd.DataFrame({"feature": list(features), **counts, "observed_bp": observed.astype(np.int64)})
     can_test = np.asarray(coverage.sum(axis=1)).ravel() > 0
     nulls: dict[str, Callable[[Patterns, np.random.Generator], Patterns]]
     nulls = {"rotated": _rotated, "exchanged": _exchanged}
@@ -179,22 +179,24 @@ def _coverage(
     masks: MaskSet,
     groups: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     shared: Shared,
-) -> tuple[NDArray[np.int64], sparse.csr_matrix]:
-    """Intervals in the windows (F,), and covered bases (F, M) of every usable bin, ordered as :func:`_flat` is."""
+) -> tuple[dict[str, list[int]], sparse.csr_matrix]:
+    """Intervals in the windows and elsewhere, of each feature; covered bases (F, M) of usable bins as :func:`_flat`."""
     windows = IntervalIndex(_window_table(masks))
     # An annotation that runs past the end of its chromosome must not count there.
     limits = masks.forward(masks.widths())
     if shared == "nearest":
         limits = limits * nearest_bins(masks)
-    num_sites, rows = [], []
+    counts: dict[str, list[int]] = {"num_sites": [], "num_lost": []}
+    rows = []
     for name, table in features.items():
-        match_names(table["chrom"].astype(str).unique(), masks.chrom_sizes, f"feature {name}", "the masks")
-        num_sites.append(int(windows.overlaps(table).sum()))
-        bins = IntervalIndex(table, masks.chrom_sizes).bins_of(masks.windows, masks.bin_bp)
+        resolved = masks.resolve(table, f"feature {name}")
+        counts["num_sites"].append(int(windows.overlaps(resolved.table).sum()))
+        counts["num_lost"].append(sum(resolved.lost.values()))
+        bins = IntervalIndex(resolved.table).bins_of(masks.windows, masks.bin_bp)
         bins = np.minimum(bins, limits)
         flat = np.concatenate([bins[np.ix_(*group)].ravel() for group in groups])
         rows.append(sparse.csr_matrix(flat[None].astype(np.float64)))
-    return np.array(num_sites, dtype=np.int64), sparse.vstack(rows, format="csr")
+    return counts, sparse.vstack(rows, format="csr")
 
 
 def _flat(patterns: Patterns) -> NDArray[np.float64]:

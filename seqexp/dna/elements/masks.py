@@ -20,6 +20,7 @@ from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
 from seqexp.dna.elements.merging import Combine, merge_windows
 from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.names import Resolved, resolve_names
 
 _VERSION = 1
 
@@ -106,6 +107,16 @@ class MaskSet:
     def with_values(self, values: ArrayLike) -> MaskSet:
         """The same windows with other values (R, N), gene orientation."""
         return replace(self, values=np.asarray(values, np.float32))
+
+    def resolve(self, table: pd.DataFrame, file: str | Path) -> Resolved:
+        """A table of intervals under the chromosome names of the masks.
+
+        Raises
+        ------
+        DataError
+            No chromosome of the table is among those of the masks.
+        """
+        return resolve_names(table, self.chrom_sizes, file, "the genome of the masks")
 
     def starts(self) -> NDArray[np.int64]:
         """Genome position of every bin (R, N) along the forward strand; may lie outside the chromosome."""

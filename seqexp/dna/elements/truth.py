@@ -28,20 +28,42 @@ def planted_bins(truth: pd.DataFrame, masks: MaskSet) -> NDArray[np.bool_]:
     """Bins (R, N), along the forward strand, that a causal element of the same gene fills at least to a half.
 
     An element too short to fill half a bin counts in the bin of its middle, so that none is lost.
+
+    Raises
+    ------
+    DataError
+        No chromosome of the elements is one of the masks.
     """
+    truth = masks.resolve(truth, "the table of elements").table
     is_planted = to_bins(cover(truth, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
     row_of = {gene_id: row for row, gene_id in enumerate(masks.gene_ids)}
-    for gene_id, start, end in zip(truth["gene_id"], truth["start"], truth["end"]):
+    for chrom, gene_id, start, end in zip(truth["chrom"], truth["gene_id"], truth["start"], truth["end"]):
         row = row_of.get(gene_id)
-        if row is not None:
+        if row is not None and masks.windows[row].chrom == chrom:
             at = ((int(start) + int(end)) // 2 - masks.windows[row].start) // masks.bin_bp
             if 0 <= at < is_planted.shape[1]:
                 is_planted[row, at] = True
     return is_planted
 
 
+def above_zero(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores (n,) of intervals as they are if all are above 0, else raised so that the lowest is 1."""
+    lowest = float(scores.min(initial=1.0))
+    return scores if lowest > 0 else scores - lowest + 1
+
+
 def peak_scores(peaks: pd.DataFrame, masks: MaskSet) -> NDArray[np.float32]:
-    """Score (R, N) of each bin, along the forward strand: that of the best peak over its middle, 0 without one."""
+    """Score (R, N) of each bin, along the forward strand: that of the best peak over its middle, 0 without one.
+
+    Where a peak has a score of 0 or below, all are raised by the same number, so that any peak ranks above none.
+
+    Raises
+    ------
+    DataError
+        No chromosome of the peaks is one of the masks.
+    """
+    peaks = masks.resolve(peaks, "the table of peaks").table
+    peaks = peaks.assign(score=above_zero(peaks["score"].to_numpy(np.float64)))
     scores = np.zeros(masks.values.shape, dtype=np.float32)
     middles = masks.starts() + masks.bin_bp // 2
     row_of = {gene_id: row for row, gene_id in enumerate(masks.gene_ids)}

@@ -12,7 +12,7 @@ from seqexp.core.errors import DataError
 from seqexp.core.tables import require_column
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.genes import GeneTable
-from seqexp.dna.genome.names import match_names
+from seqexp.dna.genome.names import resolve_names
 from seqexp.dna.genome.regions import covered_bp, read_intervals
 
 
@@ -50,21 +50,23 @@ def _check_intervals(ask: Asker, spec: DatasetSpec, path: Path, what: str, *, si
 
 
 def _bounds(frame: pd.DataFrame, path: Path, sizes: Mapping[str, int], fasta: Path) -> tuple[str, bool]:
-    found = match_names(frame["chrom"].unique(), sizes, path, fasta)
-    limits = frame["chrom"].map({chrom: sizes[name] for chrom, name in found.items()})
+    frame = frame.assign(row=range(1, len(frame) + 1))
+    resolved = resolve_names(frame, sizes, path, fasta)
+    frame, limits = resolved.table, resolved.table["chrom"].map(dict(sizes))
     is_outside = (frame["start"] >= limits).to_numpy()
     if is_outside.any():
         row = int(is_outside.argmax())
         first, limit = frame.iloc[row], int(limits.iloc[row])
         raise DataError(
             f"{int(is_outside.sum())} intervals lie beyond the end of their chromosome",
-            where=f"{path}, data row {row + 1}: {first['chrom']}:{first['start']}-{first['end']}",
+            where=f"{path}, data row {first['row']}: {first['chrom']}:{first['start']}-{first['end']}",
             expected=f"positions inside the sequences of {fasta}, here below {limit}",
             fix="use the file made on the same assembly",
         )
     num_past = int((frame["end"] > limits).sum())
-    told = f"{int(limits.notna().sum()):,} on chromosomes of the FASTA"
-    return told + (f", {num_past} end past their chromosome" if num_past else ""), num_past == 0
+    told = f"{len(frame):,} on chromosomes of the FASTA"
+    told += f", {num_past} end past their chromosome" if num_past else ""
+    return told + (f"; {resolved.told}" if resolved.lost else ""), num_past == 0 and not resolved.lost
 
 
 def _truth(spec: DatasetSpec, genes: GeneTable) -> tuple[str, bool]:

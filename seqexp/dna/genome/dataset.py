@@ -26,7 +26,7 @@ from seqexp.dna.genome.contact_files import ContactSpec, parse_contacts
 from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.gene_files import GeneColumns
 from seqexp.dna.genome.genes import GeneTable
-from seqexp.dna.genome.names import match_names
+from seqexp.dna.genome.names import Resolved, match_names, resolve_names
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.regions import IntervalIndex, read_bed, read_intervals
 from seqexp.dna.genome.splits import SplitSpec
@@ -170,18 +170,33 @@ class DatasetSpec:
         )
 
     def read_blacklist(self, names: Iterable[str] | None = None) -> IntervalIndex | None:
-        """The blacklist as an index, on the chromosome names given; None if there is none."""
-        return None if self.blacklist is None else IntervalIndex(read_bed(self.blacklist), names)
+        """The blacklist as an index, on the chromosome names given or those of the FASTA; None if there is none."""
+        if self.blacklist is None:
+            return None
+        return IntervalIndex(self.resolve(read_bed(self.blacklist), self.blacklist, names).table)
 
     def read_peaks(self, name: str) -> pd.DataFrame:
-        """One of the peak sets."""
+        """One of the peak sets, under the chromosome names of the FASTA."""
         if name not in self.peaks:
             raise ConfigError(f"no peaks {name!r}", where=self.path, expected=f"one of: {', '.join(self.peaks) or '-'}")
-        return read_bed(self.peaks[name])
+        return self.resolve(read_bed(self.peaks[name]), self.peaks[name]).table
 
     def read_truth(self) -> pd.DataFrame | None:
-        """The planted elements (chrom, start, end, gene_id, effect, strand, …); None if there are none."""
-        return None if self.truth is None else read_intervals(self.truth)
+        """The planted elements (chrom, start, end, gene_id, effect, strand, …); None if there are none.
+
+        Chromosomes carry the names of the FASTA.
+        """
+        return None if self.truth is None else self.resolve(read_intervals(self.truth), self.truth).table
+
+    def resolve(self, table: pd.DataFrame, file: str | Path, names: Iterable[str] | None = None) -> Resolved:
+        """A table of intervals under the chromosome names of the FASTA, or of some of them.
+
+        Raises
+        ------
+        DataError
+            No chromosome of the table is among them.
+        """
+        return resolve_names(table, self.open_reference().chrom_sizes if names is None else names, file, self.fasta)
 
     def open_contacts(
         self, chrom_sizes: Mapping[str, int], chroms: Iterable[str] | None = None, reach_bp: int | None = None

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import pandas as pd
 
 from seqexp.core.errors import DataError
 
-_MITOCHONDRION = {"m", "mt", "mito", "mitochondrion"}
+_MITOCHONDRION = {"m", "mt", "mtdna", "mito", "mitochondrion"}
+_PREFIX = re.compile(r"^(?:chromosome|chr)[ _.-]?(?=.)")
+_UCSC_SCAFFOLD = re.compile(r"^(?:un|[0-9]{1,2}[lr]?|[xywz])_([a-z]{1,6}[0-9]{5,9})v([0-9]+)(?:_(?:random|alt|fix))?$")
 
 
 def name_key(name: str) -> str:
-    """Key of a chromosome whatever its spelling: one for ``chr1``, ``Chr1`` and ``1``, one for ``chrM`` and ``MT``."""
-    key = name.lower()
-    if key.startswith("chr") and len(key) > 3:
-        key = key[3:].lstrip("_") or key
-    return "mt" if key in _MITOCHONDRION else key
+    """Key of a chromosome whatever its spelling.
+
+    Equal are ``chr1``, ``Chr1``, ``CHR1``, ``chr01``, ``chromosome_1`` and ``1``; ``chrM``, ``MT`` and ``Mito``; and
+    an accession with its UCSC name (``GL000220.1``, ``chrUn_GL000220v1``). Numbers that stand for a sex chromosome (23
+    for X) and RefSeq accessions (NC_000001.11) depend on the genome and are not guessed.
+    """
+    key = _PREFIX.sub("", name.strip().lower())
+    if key in _MITOCHONDRION:
+        return "mt"
+    if scaffold := _UCSC_SCAFFOLD.match(key):
+        return f"{scaffold[1]}.{scaffold[2]}"
+    return key.lstrip("0") or "0" if key.isdigit() else key
 
 
 class NameMap:
@@ -46,6 +59,60 @@ class NameMap:
         return self.find(name) is not None
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """A table under the chromosome names of another file.
+
+    Attributes
+    ----------
+    table : DataFrame
+        The rows whose chromosome is known there, under its name there; index 0..n-1.
+    lost : mapping
+        Rows left out, by chromosome of the table.
+    told : str
+        One sentence on what was left out; empty where nothing was.
+    """
+
+    table: pd.DataFrame
+    lost: Mapping[str, int] = field(default_factory=dict)
+    told: str = ""
+
+
+def resolve_names(
+    table: pd.DataFrame, names: Iterable[str], table_file: str | Path, names_file: str | Path
+) -> Resolved:
+    """Bring a table with a column ``chrom`` to the chromosome names of another file.
+
+    Every table of intervals passes here where it enters, so that all that follows may compare names as they are.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With a column chrom.
+    names : iterable of str
+        Chromosomes of the other file, most often the FASTA.
+    table_file, names_file : path or str
+        What the two are called in messages.
+
+    Raises
+    ------
+    DataError
+        The table has rows and not one is on a chromosome of the other file.
+    """
+    chroms = table["chrom"].astype(str)
+    found = match_names(chroms.unique(), names, table_file, names_file)
+    renamed = chroms.map(found)
+    is_known = renamed.notna().to_numpy()
+    kept = table[is_known].assign(chrom=renamed[is_known].astype(str)).reset_index(drop=True)
+    lost = {str(chrom): int(count) for chrom, count in chroms[~is_known].value_counts(sort=False).items()}
+    if not lost:
+        return Resolved(kept)
+    told = (
+        f"{sum(lost.values()):,} of {len(table):,} rows of {_short(table_file)} are left out: {_short(names_file)} has "
+    )
+    return Resolved(kept, lost, told + f"no chromosome named {_some(list(lost))}")
+
+
 def match_names(
     wanted: Iterable[str], available: Iterable[str], wanted_file: str | Path, available_file: str | Path
 ) -> dict[str, str]:
@@ -61,17 +128,22 @@ def match_names(
     DataError
         Not a single name has a partner, although both files have names.
     """
-    wanted, available = list(dict.fromkeys(wanted)), list(available)
+    wanted, available = list(dict.fromkeys(map(str, wanted))), list(available)
     known = NameMap(available)
     found = {name: partner for name in wanted if (partner := known.find(name)) is not None}
     if wanted and not found:
         raise DataError(
-            f"no chromosome name of {Path(wanted_file).name} occurs in {Path(available_file).name}",
+            f"no chromosome name of {_short(wanted_file)} occurs in {_short(available_file)}",
             where=f"{wanted_file} has {_some(wanted)}; {available_file} has {_some(available)}",
-            expected="the same chromosome names (chr1 and 1, chrM and MT are taken as equal)",
-            fix="use files of the same assembly, or rename the chromosomes of one of them",
+            expected="the same chromosome names (chr1, CHR1, chr01 and 1, chrM and MT are taken as equal)",
+            fix="use files of the same assembly, or rename the chromosomes of one of them (RefSeq accessions by the "
+            "assembly report)",
         )
     return found
+
+
+def _short(file: str | Path) -> str:
+    return Path(file).name
 
 
 def _some(names: list[str], limit: int = 4) -> str:
