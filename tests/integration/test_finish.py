@@ -118,7 +118,7 @@ def test_other_names_for_the_same_chromosomes_change_no_figure(finished, tiny_da
     def examined() -> dict[str, object]:
         opened = Run.open(run)
         found = element_steps.examine_elements(
-            opened, opened.datamodule, collect(opened), run, FinishSettings(peaks=source)
+            opened, opened.datamodule, collect(opened), run, settings=FinishSettings(peaks=source)
         )
         return found.metrics | {"peaks": (run / "peaks_macs3.narrowPeak").read_text()}
 
