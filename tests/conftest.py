@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,17 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from tiny_genome import write_tiny_dataset
 
+from seqexp.core.classes import allow_classes
+
 # One thread, as in the processes that tests start: sums are split by threads, and their last digits with them.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _allowed_test_networks() -> Iterator[None]:
+    """Commands and run folders may name the networks that tests are made with."""
+    with allow_classes("tiny_run", "tiny_dna"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 
 from seqexp.cli import discovery, enrichment
 from seqexp.cli.names import named_path
+from seqexp.core.classes import add_allow_classes
 
 EPILOG = """examples:
   seqexp benchmark crispri --pairs EPCrisprBenchmark_combined_data.training_K562.GRCh38.tsv.gz --out crispri.tsv
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--config", action="append", required=True, help="config; may be repeated")
     folds.add_argument("--dataset", type=Path, required=True, help="slides.yaml or its folder")
     folds.add_argument("--splits", nargs="+", required=True, help="names of splits")
+    add_allow_classes(folds)
     folds.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="run folders and folds.tsv")
     enrichment.add_parser(kinds)
     discovery.add_parser(kinds)

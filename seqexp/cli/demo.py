@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from seqexp.core.classes import add_allow_classes
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -21,6 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="seed of the genome and of the training (default: 0)")
     parser.add_argument("--config", help="training config (dna/demo.yaml, or histology/demo.yaml)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier demo in the folder")
+    add_allow_classes(parser)
     return parser
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqexp.cli.names import named_path
+from seqexp.core.classes import add_allow_classes
 
 EPILOG = """examples:
   seqexp benchmark discovery --plan benchmarks/discovery_quick.yaml --out runs/quick   # small, simulated
@@ -39,6 +40,7 @@ def add_parser(kinds: Any) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", help="training seeds in place of the plan's")
     parser.add_argument("--minutes", type=float, help="longest training of an arm, in place of the plan's")
     parser.add_argument("--permutations", type=int, default=500, help="draws of the enrichment's nulls (default: 500)")
+    add_allow_classes(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="data, runs, tables and report.html")
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from seqexp.core.classes import add_allow_classes
 from seqexp.core.errors import ConfigError
 from seqexp.core.memory import keep_freed_memory
 
@@ -31,6 +32,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--predict", action="store_true", help="estimate prediction instead of training")
     parser.add_argument("--as-window-bp", type=int, help=argparse.SUPPRESS)  # use memory as for a window this long
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    add_allow_classes(parser)
     arguments, overrides = parser.parse_known_args(argv)
     if arguments.measure:
         print(json.dumps(_measure_here(arguments, overrides)))
@@ -87,6 +89,7 @@ def _measure_apart(
     flags = [flag for name in arguments.config for flag in ("--config", name)]
     flags += ["--window-bp", str(length), "--batch-size", str(batch_size), "--as-window-bp", str(window)]
     flags += [*(["--predict"] * arguments.predict)]
+    flags += [flag for name in arguments.allow_classes for flag in ("--allow-classes", name)]
     command = [sys.executable, "-m", "seqexp", "estimate", "--measure", *flags, *overrides]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

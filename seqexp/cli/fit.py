@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from seqexp.core.classes import add_allow_classes
+
 _SETTINGS = (
     "Other flags override single settings, for example --model.lr 0.0005 --trainer.max_epochs 5 "
     "--data.init_args.batch_size 32; --print_config shows the complete config, --help-settings all settings."
@@ -13,9 +15,11 @@ _SETTINGS = (
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=f"seqexp {command}", description=description, epilog=_SETTINGS, allow_abbrev=False
     )
+    add_allow_classes(parser)
+    return parser
 
 
 def fit(argv: list[str]) -> int:

@@ -7,6 +7,7 @@ import sys
 from typing import NamedTuple
 
 from seqexp import __version__
+from seqexp.core.classes import allow_classes
 from seqexp.core.errors import ConfigError, SeqexpError
 
 
@@ -49,6 +50,7 @@ def usage() -> str:
             *lines,
             "",
             "seqexp COMMAND --help explains one command; seqexp --version prints the version.",
+            "A config or run folder may name classes of seqexp alone, unless --allow-classes PACKAGE names more.",
         ]
     )
 
@@ -63,7 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"seqexp {__version__}")
         return 0
     try:
-        return _run(arguments[0], arguments[1:])
+        with allow_classes():  # configs name classes of seqexp alone, unless --allow-classes says more
+            return _run(arguments[0], arguments[1:])
     except SeqexpError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

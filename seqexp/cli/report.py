@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from seqexp.core.classes import add_allow_classes
+
 
 def main(argv: list[str]) -> int:
     """Write metrics, predictions, elements, peaks, comparison and report of a run."""
@@ -19,6 +21,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--track", help="track MACS3 calls peaks on (default: the first of the dataset)")
     parser.add_argument("--peaks", type=Path, help="existing narrowPeak or BED instead of running MACS3")
     parser.add_argument("--genes", nargs="*", default=[], help="gene ids or names to draw (default: chosen test genes)")
+    add_allow_classes(parser)
     arguments = parser.parse_args(argv)
 
     from seqexp.report.finish import finish_run, summary

@@ -13,10 +13,12 @@ from jsonargparse import Namespace
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
+from seqexp.core.classes import allowed_packages
 from seqexp.core.errors import ConfigError, SeqexpError
 from seqexp.core.resources import shipped
 from seqexp.core.yaml import load_yaml
 from seqexp.training.callbacks import RunOptions
+from seqexp.training.classes import only_classes_of, refused_class
 from seqexp.training.task import ExpressionTask
 
 BASE = "base/default.yaml"
@@ -96,6 +98,9 @@ class RunConfig(LightningCLI):
     ----------
     arguments : list of str
         ``--config PATH`` any number of times and overrides such as ``--model.lr 0.001``, later ones win.
+    is_received : bool
+        The config lies in a run folder, which may come from anybody: it may name classes of seqexp and of the packages
+        of :func:`seqexp.core.classes.allow_classes` only, also where the caller's own configs may name any.
 
     Attributes
     ----------
@@ -106,19 +111,21 @@ class RunConfig(LightningCLI):
     options : RunOptions
     """
 
-    def __init__(self, arguments: list[str]) -> None:
-        super().__init__(
-            ExpressionTask,
-            LightningDataModule,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            seed_everything_default=0,
-            parser_kwargs={"prog": "seqexp fit", "exit_on_error": False, "allow_abbrev": False},
-            args=arguments,
-            run=False,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-        )
+    def __init__(self, arguments: list[str], is_received: bool = False) -> None:
+        packages = allowed_packages()
+        with only_classes_of(packages or () if is_received else packages):
+            super().__init__(
+                ExpressionTask,
+                LightningDataModule,
+                subclass_mode_data=True,
+                save_config_callback=None,
+                seed_everything_default=0,
+                parser_kwargs={"prog": "seqexp fit", "exit_on_error": False, "allow_abbrev": False},
+                args=arguments,
+                run=False,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+            )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options of a run; one seed serves task and data too."""
@@ -132,7 +139,8 @@ class RunConfig(LightningCLI):
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             message = " ".join(str(error.message).split())
-            raise ConfigError(message, where="the config files and flags of this command") from error
+            refused = refused_class(message)
+            raise refused or ConfigError(message, where="the config files and flags of this command") from error
         except Exception as error:
             raise refusal(error) from error
 
@@ -158,9 +166,11 @@ class RunConfig(LightningCLI):
         """Tokens of a window, as long as the data have windows: bases, or bins where the network bins them."""
         return int(getattr(self.datamodule, "window_bp", 0)) // int(getattr(self.model.network, "bin_bp", 1))
 
-    def build_trainer(self, **replaced: Any) -> Trainer:
-        """Trainer of the settings with some replaced; callbacks and plugins are added to the configured ones."""
+    def build_trainer(self, for_training: bool = True, **replaced: Any) -> Trainer:
+        """Trainer of the settings with some replaced; plugins, and for training callbacks, join the configured ones."""
         arguments = dict(self.config_init["trainer"])
+        if not for_training:
+            arguments["callbacks"] = None
         for name in ("callbacks", "plugins"):
             given = arguments.get(name) or []
             arguments[name] = [*(given if isinstance(given, list) else [given]), *replaced.pop(name, [])]

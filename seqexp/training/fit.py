@@ -54,8 +54,9 @@ def run_fit(
     """
     folder = Path(run_dir)
     previous = check_folder(folder, overwrite, resume) if resume else None
-    stack = [folder / CONFIG] if resume and not configs else config_stack(list(configs))
-    settings = RunConfig([*(f"--config={path}" for path in stack), *overrides])
+    is_received = resume and not configs
+    stack = [folder / CONFIG] if is_received else config_stack(list(configs))
+    settings = RunConfig([*(f"--config={path}" for path in stack), *overrides], is_received)
     keep_freed_memory(settings.num_tokens)
     quiet_lightning()
     if settings.settings["trainer"].get("fast_dev_run"):

@@ -72,6 +72,8 @@ class Run:
         ------
         DataError
             No run in the folder, or weights that do not fit the config.
+        ConfigError
+            The saved config names classes that are not seqexp's; see :func:`seqexp.core.classes.allow_classes`.
         """
         folder = Path(run_dir)
         record = read_record(folder)
@@ -81,7 +83,7 @@ class Run:
         saved = read_checkpoint(path)
         # One process on whatever device there is, unless the caller asks for more.
         alone = ["--trainer.accelerator=auto", "--trainer.devices=1", "--trainer.strategy=auto"]
-        settings = RunConfig([f"--config={folder / CONFIG}", *alone, *overrides])
+        settings = RunConfig([f"--config={folder / CONFIG}", *alone, *overrides], is_received=True)
         task, datamodule = settings.model, settings.datamodule
         keep_freed_memory(settings.num_tokens)
         quiet_lightning()
@@ -95,9 +97,10 @@ class Run:
         )
 
     def trainer(self, **replaced: Any) -> Trainer:
-        """Trainer for scoring: no loggers, no checkpoints, no run folder; settings can be replaced."""
+        """Trainer for scoring: no loggers, no checkpoints, no run folder, none of the config's callbacks, which belong
+        to training; settings can be replaced."""
         quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-        return self.settings.build_trainer(plugins=[AtomicCheckpointIO()], **{**quiet, **replaced})
+        return self.settings.build_trainer(plugins=[AtomicCheckpointIO()], for_training=False, **{**quiet, **replaced})
 
     def score(self, split: str) -> dict[str, float]:
         """Metrics of the ``val`` or ``test`` split, such as ``{"test_pearson": 0.7, ...}``."""
