@@ -51,11 +51,12 @@ def _peaks(arguments: argparse.Namespace) -> pd.DataFrame:
     from seqexp.dna.elements.bdgpeakcall import call_on_track
     from seqexp.dna.elements.callpeak import call_on_alignments
     from seqexp.dna.elements.peaks import write_peaks
-    from seqexp.dna.genome.regions import read_bed
+    from seqexp.dna.genome.peak_files import read_peak_file
 
     require_writable(arguments.out.parent)
     if arguments.narrowpeak:
-        return write_peaks(read_bed(arguments.narrowpeak), arguments.out, f"mode=read file={arguments.narrowpeak.name}")
+        mode = f"mode=read file={arguments.narrowpeak.name}"
+        return write_peaks(read_peak_file(arguments.narrowpeak), arguments.out, mode)
     own = _OWN["alignments"] if arguments.alignments else _OWN["track"]
     given = {name: getattr(arguments, name) for name in (*own, "limit_minutes") if getattr(arguments, name) is not None}
     if arguments.alignments:
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="BAM, SAM, BED, BEDPE or fragments, for macs3 callpeak; several are pooled",
     )
-    source.add_argument("--narrowpeak", type=Path, help="existing narrowPeak, broadPeak, BED or table of MACS3")
+    source.add_argument("--narrowpeak", type=Path, help="existing peaks in any format, or BED")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="narrowPeak to write")
     parser.add_argument("--limit-minutes", type=float, help="stop MACS3 after so long (default: 120)")
     rule = parser.add_argument_group("with --track").add_mutually_exclusive_group()

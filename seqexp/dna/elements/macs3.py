@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -130,7 +130,7 @@ def _lines(said: str) -> list[tuple[str, str]]:
 def _own_group(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A process in a group of its own, which ends with this block however the block ends."""
     environment = {**os.environ, "TMPDIR": str(folder)}
-    with _ends_on_terminate():
+    with _ends_on_terminate() as ready:
         try:
             process = subprocess.Popen(
                 command,
@@ -145,6 +145,7 @@ def _own_group(command: list[str], folder: Path) -> Iterator[subprocess.Popen[st
         except OSError as error:
             raise DataError(f"macs3 cannot be started: {error.strerror}", where=command[0]) from error
         try:
+            ready()
             yield process
         finally:
             _stop(process)
@@ -158,17 +159,30 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def _ends_on_terminate() -> Iterator[None]:
-    """SIGTERM as SystemExit, so that MACS3, which does not share our group, is not left behind."""
+def _ends_on_terminate() -> Iterator[Callable[[], None]]:
+    """SIGTERM as SystemExit, so that MACS3, which does not share our group, is not left behind.
 
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+    Gives a function to call once the process is known; a signal that came before is kept until then.
+    """
+    came: list[int] = []
+    is_ready = False
+
+    def leave(number: int, frame: FrameType | None = None) -> None:
+        came.append(number)
+        if is_ready:
+            raise SystemExit(128 + number)
+
+    def ready() -> None:
+        nonlocal is_ready
+        is_ready = True
+        if came:
+            leave(came[0])
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield ready
         return
     before = signal.signal(signal.SIGTERM, leave)
     try:
-        yield
+        yield ready
     finally:
         signal.signal(signal.SIGTERM, before)

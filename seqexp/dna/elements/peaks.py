@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
-from seqexp.dna.genome.regions import read_bed
+from seqexp.dna.genome.peak_files import read_peak_file
 
-RankBy = Literal["auto", "p_value", "signal_value", "score"]
+RankBy = Literal["auto", "p_value", "signal_value", "q_value", "score"]
 
 
 def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
-    """Peaks of a narrowPeak or BED file, best first.
+    """Peaks of a file in any format of :func:`seqexp.dna.genome.peak_files.read_peak_file`, best first.
 
     Parameters
     ----------
     path : path
-    rank_by : {"auto", "p_value", "signal_value", "score"}
+    rank_by : {"auto", "p_value", "signal_value", "q_value", "score"}
         Column that becomes the score; ``auto`` takes the first of these that is anywhere above 0.
 
     Returns
     -------
     DataFrame
         chrom, start, end, score (1 in a file without any), summit_bp (offset from start; the middle where the file
-        has none), name where the file has names, and q_value (-log10) of a narrowPeak; sorted best first. Peaks may
+        has none), name where the file has names, and q_value (-log10) where it has those; sorted best first. Peaks may
         overlap, as several summits of one stretch do.
 
     Raises
@@ -37,7 +37,7 @@ def read_peaks(path: str | Path, rank_by: RankBy = "auto") -> pd.DataFrame:
     DataError
         The file cannot be read, or does not have the column asked for.
     """
-    frame = read_bed(path)
+    frame = read_peak_file(path)
     width = (frame["end"] - frame["start"]).to_numpy()
     summit = frame["summit_bp"].to_numpy() if "summit_bp" in frame else np.full(len(frame), -1)
     peaks = frame[["chrom", "start", "end"]].assign(
@@ -57,8 +57,8 @@ def write_peaks(peaks: pd.DataFrame, output: Path, mode: str) -> pd.DataFrame:
     Parameters
     ----------
     peaks : DataFrame
-        As :func:`seqexp.dna.genome.regions.read_bed` gives them: chrom, start, end, and what there is of name, score,
-        strand, signal_value, p_value, q_value and summit_bp. Scores are cut at 1000, the most BED allows.
+        As :func:`seqexp.dna.genome.peak_files.read_peak_file` gives them: chrom, start, end, and what there is of
+        name, score, strand, signal_value, p_value, q_value and summit_bp. Scores are cut at 1000, the most BED allows.
     output : Path
     mode : str
         Text of the header line, or lines.
@@ -91,7 +91,7 @@ def named(peaks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank(frame: pd.DataFrame, rank_by: RankBy, path: str | Path) -> NDArray[np.float64]:
-    known = [name for name in ("p_value", "signal_value", "score") if name in frame]
+    known = [name for name in ("p_value", "signal_value", "q_value", "score") if name in frame]
     if rank_by != "auto":
         if rank_by not in known:
             raise DataError(f"no column {rank_by!r}", where=path, expected=", ".join(known) or "a narrowPeak")

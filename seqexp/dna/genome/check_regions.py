@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ from seqexp.core.tables import require_column
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.names import resolve_names
+from seqexp.dna.genome.peak_files import read_peak_file
 from seqexp.dna.genome.regions import covered_bp, read_intervals
 
 
@@ -31,7 +32,7 @@ def check_regions(ask: Asker, spec: DatasetSpec, sizes: Mapping[str, int] | None
     if spec.blacklist is not None:
         _check_intervals(ask, spec, spec.blacklist, "blacklist", sizes=sizes)
     for name, path in spec.peaks.items():
-        _check_intervals(ask, spec, path, f"peaks {name}", sizes=sizes)
+        _check_intervals(ask, spec, path, f"peaks {name}", sizes=sizes, read=read_peak_file)
     for name, path in spec.features.items():
         _check_intervals(ask, spec, path, f"feature {name}", sizes=sizes)
     if spec.truth is not None:
@@ -40,8 +41,16 @@ def check_regions(ask: Asker, spec: DatasetSpec, sizes: Mapping[str, int] | None
             ask(spec.truth.name, "planted elements", lambda: _truth(spec, genes))
 
 
-def _check_intervals(ask: Asker, spec: DatasetSpec, path: Path, what: str, *, sizes: Mapping[str, int] | None) -> None:
-    frame = ask.value(path.name, what, lambda: read_intervals(path))
+def _check_intervals(
+    ask: Asker,
+    spec: DatasetSpec,
+    path: Path,
+    what: str,
+    *,
+    sizes: Mapping[str, int] | None,
+    read: Callable[[Path], pd.DataFrame] = read_intervals,
+) -> None:
+    frame = ask.value(path.name, what, lambda: read(path))
     if frame is None:
         return
     ask(path.name, what, lambda: (f"{len(frame):,} intervals, {covered_bp(frame):,} bp", len(frame) > 0))

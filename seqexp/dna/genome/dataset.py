@@ -27,6 +27,7 @@ from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.gene_files import GeneColumns
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.names import Resolved, match_names, resolve_names
+from seqexp.dna.genome.peak_files import read_peak_file
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.regions import IntervalIndex, read_bed, read_intervals
 from seqexp.dna.genome.splits import SplitSpec
@@ -79,7 +80,7 @@ class DatasetSpec:
     covariates : tuple of str
         Numeric gene columns.
     peaks : mapping
-        Peak set name to narrowPeak or BED path.
+        Peak set name to path, in a format of :func:`seqexp.dna.genome.peak_files.read_peak_file`.
     truth : Path or None
         Planted elements of a simulated genome.
     features : mapping
@@ -179,7 +180,7 @@ class DatasetSpec:
         """One of the peak sets, under the chromosome names of the FASTA."""
         if name not in self.peaks:
             raise ConfigError(f"no peaks {name!r}", where=self.path, expected=f"one of: {', '.join(self.peaks) or '-'}")
-        return self.resolve(read_bed(self.peaks[name]), self.peaks[name]).table
+        return self.resolve(read_peak_file(self.peaks[name]), self.peaks[name]).table
 
     def read_truth(self) -> pd.DataFrame | None:
         """The planted elements (chrom, start, end, gene_id, effect, strand, …); None if there are none.

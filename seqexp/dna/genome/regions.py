@@ -10,42 +10,64 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import count_header_lines, numbers, read_csv, read_table, require_column, whole_numbers
+from seqexp.core.tables import read_table, require_column, whole_numbers
+from seqexp.dna.genome.bed_rows import finite_numbers, read_rows, whole_positions
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
 
-_BED = ["chrom", "start", "end", "name", "score", "strand"]
-_NARROW_PEAK = [*_BED, "signal_value", "p_value", "q_value", "summit_bp"]
-_NOT_DATA = ("#", "track", "browser")
+BED = ("chrom", "start", "end", "name", "score", "strand")
+NARROW_PEAK = (*BED, "signal_value", "p_value", "q_value", "summit_bp")
 
 
 def read_bed(path: str | Path) -> pd.DataFrame:
-    """Read BED3 to BED6 or narrowPeak, plain or gzip.
+    """Read BED3 to BED6 or narrowPeak, plain or compressed; peaks of every other format: :mod:`peak_files`.
 
     Returns
     -------
     DataFrame
-        chrom, start, end (0-based, half-open), then as many of name, score, strand as the file has; a narrowPeak adds
-        signal_value, p_value, q_value and summit_bp (offset of the summit from start, -1 if unknown); further columns
-        of other BED files are named column_7 and so on. An empty file gives an empty table.
+        chrom, start, end (0-based, half-open), then as many of name, score, strand as the file has; a narrowPeak, known
+        by its name, adds signal_value, p_value, q_value and summit_bp (offset of the summit from start, -1 if unknown);
+        further columns of other BED files are named column_7 and so on. An empty file gives an empty table.
 
     Raises
     ------
     DataError
-        The file is missing or damaged, a position is no number, or an interval is empty, negative or turned round.
+        The file is missing or damaged, a position is no whole number, or an interval is empty, negative or turned
+        round.
     """
     path = Path(path)
-    rows = read_csv(path, sep="\t", header=None, skiprows=count_header_lines(path, _NOT_DATA))
+    rows = read_rows(path)
     if rows.empty:
-        return pd.DataFrame({"chrom": pd.Series(dtype=str), "start": np.empty(0, int), "end": np.empty(0, int)})
+        return no_intervals()
+    is_peaks = rows.shape[1] == 10 and path.name.lower().removesuffix(".gz").endswith("narrowpeak")
+    return bed_table(rows, NARROW_PEAK if is_peaks else BED, path)
+
+
+def bed_table(rows: pd.DataFrame, names: Sequence[str], path: Path) -> pd.DataFrame:
+    """Rows of text under their names, numbers as numbers; cells beyond the names become column_7 and so on.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_bed`.
+    """
     if rows.shape[1] < 3:
         raise DataError(f"found {rows.shape[1]} columns", where=path, expected="chrom, start, end, separated by tabs")
-    is_peaks = rows.shape[1] == 10 and path.name.lower().removesuffix(".gz").endswith("narrowpeak")
-    names = _NARROW_PEAK if is_peaks else _BED
-    rows.columns = pd.Index(
-        (names + [f"column_{n}" for n in range(len(names) + 1, rows.shape[1] + 1)])[: rows.shape[1]]
-    )
-    return check_intervals(_numeric(rows, path), path)
+    further = [f"column_{n}" for n in range(len(names) + 1, rows.shape[1] + 1)]
+    table = rows.set_axis([*names, *further][: rows.shape[1]], axis=1)
+    for column in ("start", "end"):
+        table[column] = whole_positions(table, column, path)
+    if "summit_bp" in table:
+        table["summit_bp"] = whole_positions(table, "summit_bp", path, least=-1)
+    for column in ("score", "signal_value", "p_value", "q_value"):
+        if column in table:
+            table[column] = finite_numbers(table, column, path)
+    return check_intervals(table, path)
+
+
+def no_intervals() -> pd.DataFrame:
+    """A table without any rows."""
+    return pd.DataFrame({"chrom": pd.Series(dtype=str), "start": np.empty(0, int), "end": np.empty(0, int)})
 
 
 def read_intervals(path: str | Path) -> pd.DataFrame:
@@ -180,13 +202,3 @@ def _union(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[
     is_first = np.concatenate([[True], starts[1:] > reach[:-1]])
     is_last = np.concatenate([is_first[1:], [True]])
     return starts[is_first], reach[is_last]
-
-
-def _numeric(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    for column in ("start", "end", "summit_bp"):
-        if column in rows:
-            rows[column] = whole_numbers(rows, column, path)
-    for column in ("score", "signal_value", "p_value", "q_value"):
-        if column in rows:
-            rows[column] = numbers(rows, column, path)
-    return rows

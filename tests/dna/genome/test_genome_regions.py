@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +39,36 @@ def test_narrow_peak(tmp_path: Path) -> None:
     assert frame.loc[0, ["signal_value", "p_value", "q_value", "summit_bp"]].tolist() == [2.9, 5.3, 3.3, 12]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "chr1\t5\t9\tNA\nNA\t7\t8\t\n",
+        "chr1\t5\t9\tNA\r\nNA\t7\t8\t\r\n",
+        "\ufeffchr1\t5\t9\tNA\nNA\t7\t8\t",
+        "browser position chr1\ntrack name=x\n\nchr1\t5\t9\tNA\n#more\ntrack name=y\n\nNA\t7\t8\t\n",
+        " chr1\t5\t9\tNA\nNA\t7\t8\t\n",
+        "chr1\t5.0\t9e0\tNA\t\nNA\t7\t8\t\t\n",
+    ],
+)
+def test_line_ends_comments_and_texts_that_look_missing(text: str, tmp_path: Path) -> None:
+    frame = read_bed(write(tmp_path, text))
+    assert frame.to_numpy().tolist() == [["chr1", 5, 9, "NA"], ["NA", 7, 8, ""]]
+
+
+def test_spaces_quotes_and_compression_by_content(tmp_path: Path) -> None:
+    assert read_bed(write(tmp_path, "chr1 5 9\nchr2   7 8\n")).to_numpy().tolist() == [["chr1", 5, 9], ["chr2", 7, 8]]
+    quoted = read_bed(write(tmp_path, 'chr1\t5\t9\ta"b\nchr1\t7\t8\tc "d\n'))
+    assert quoted["name"].tolist() == ['a"b', 'c "d']
+    for pack in (gzip.compress, bz2.compress, lzma.compress):
+        (tmp_path / "x.bed").write_bytes(pack(b"chr1\t5\t9\n"))
+        assert len(read_bed(tmp_path / "x.bed")) == 1
+    (tmp_path / "x.bed.gz").write_bytes(b"chr1\t5\t9\n")  # named gzip, plain
+    assert len(read_bed(tmp_path / "x.bed.gz")) == 1
+    (tmp_path / "x.bb").write_bytes(b"\xeb\xf2\x89\x87\0\0")
+    with pytest.raises(DataError, match="bigBedToBed"):
+        read_bed(tmp_path / "x.bb")
+
+
 def test_empty_file(tmp_path: Path) -> None:
     for text in ("", "# nothing\n"):
         frame = read_bed(write(tmp_path, text))
@@ -48,12 +80,19 @@ def test_empty_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("chr1\t10\n", "found 2 columns"),
-        ("chr1 10 20\n", "found 1 columns"),
-        ("chr1\t10\t20\nchr1\tx\t30\n", r"'x' in column 'start' is not a position(.|\n)*data row 2"),
+        ("chr1 10\n", "found 2 columns"),
+        ("chr1:10-20\n", "found 1 columns"),
+        ("chr1\t10\t20\nchr1\tx\t30\n", r"'x' in column 'start' is not a position(.|\n)*data row 2; 1 such rows"),
+        ("chr1\t10\t20\nchr1\t100.5\t300\n", "'100.5' in column 'start' is not a position"),
+        ("chr1\t10\t\n", "'' in column 'end' is not a position"),
+        (f"chr1\t10\t{2**62}\n", f"'{2**62}' in column 'end' is not a position"),
+        ("chr1\t10\tinf\n", "'inf' in column 'end' is not a position"),
+        ("chr1\t-1\t20\n", "'-1' in column 'start' is not a position"),
         ("chr1\t10\t20\nchr1\t30\t30\n", r"1 intervals are empty(.|\n)*data row 2: chr1:30-30"),
-        ("chr1\t-1\t20\n", "empty, negative or turned round"),
         ("chr1\t20\t10\n", "empty, negative or turned round"),
         ("chr1\t1\t10\tn\thigh\n", "'high' is not a number in column 'score'"),
+        ("chr1\t1\t10\tn\tinf\n", "'inf' is not a number in column 'score'"),
+        ("chr1\t1\t10\nchr1\t1\t10\tn\n", "cannot be read"),
     ],
 )
 def test_wrong_beds(text: str, message: str, tmp_path: Path) -> None:
