@@ -10,9 +10,11 @@ from typing import Any
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.yaml import load_yaml
 from seqexp.core.yaml_fields import check_keys, file_path, flag, name_list, optional_path, text
+from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.joining import Origin
 from seqexp.histology.slides.layouts import LAYOUTS
 from seqexp.histology.slides.platforms import platform_of
+from seqexp.histology.slides.scale import read_mpp
 from seqexp.histology.slides.selection import GeneSelector
 from seqexp.histology.slides.splits import SplitPlan
 from seqexp.histology.slides.transforms import ExpressionTransform
@@ -25,13 +27,14 @@ _KEYS = (
     "study",
     "platform",
     "layout",
+    "max_image_mpx",
     "aliases",
     "slides",
     "transform",
     "genes",
     "splits",
 )
-_SLIDE_KEYS = ("image", "mpp", "section", "patient", "study", "platform", "layout")
+_SLIDE_KEYS = ("image", "mpp", "max_image_mpx", "section", "patient", "study", "platform", "layout")
 _TRANSFORM_KEYS = ("scope", "target_sum", "log", "smooth", "standardize")
 _GENE_KEYS = ("select", "num", "min_spots", "use_all_splits", "list", "chosen_on")
 _SPLIT_KEYS = (
@@ -67,6 +70,8 @@ class SlideSpec:
     options : mapping
         Other keys of that layout.
     slide, section, patient, study, platform : str
+    max_image_mpx : float
+        Megapixels that the image may have if it can only be decoded as a whole.
     """
 
     image: Path
@@ -79,6 +84,7 @@ class SlideSpec:
     patient: str
     study: str
     platform: str
+    max_image_mpx: float = DEFAULT_MAX_MPX
 
     def origin(self, mpp: float) -> Origin:
         """What is written beside every spot, with the scale of the opened image."""
@@ -221,7 +227,8 @@ def _slide(name: str, entry: Any, content: Mapping[str, Any], path: Path) -> Sli
         )
     return SlideSpec(
         image=file_path(entry["image"], path, f"{key}.image"),
-        mpp=entry.get("mpp"),
+        mpp=None if entry.get("mpp") is None else read_mpp(entry["mpp"], f"{path}, {key}.mpp"),
+        max_image_mpx=_megapixels(entry.get("max_image_mpx", content.get("max_image_mpx", DEFAULT_MAX_MPX)), path, key),
         layout=layout,
         paths={k: file_path(entry[k], path, f"{key}.{k}") for k in path_keys},
         options={k: entry[k] for k in option_keys if k in entry},
@@ -231,6 +238,14 @@ def _slide(name: str, entry: Any, content: Mapping[str, Any], path: Path) -> Sli
         study=str(entry.get("study", content.get("study", ""))),
         platform=platform,
     )
+
+
+def _megapixels(value: Any, path: Path, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ConfigError(
+            f"{key}.max_image_mpx: {value!r}", where=path, expected="megapixels that an image may have, above 0"
+        )
+    return float(value)
 
 
 def _transform(entry: Mapping[str, Any], path: Path) -> ExpressionTransform:

@@ -6,12 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from seqexp.core.recipes.runner import StepResult
+from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.slide import Slide
 from seqexp.histology.slides.tiling import tile_image
 
 
 def tile_images(
-    folder: Path, images: Mapping[str, str], mpp: Mapping[str, float], tile_px: int = 256, *, quality: int | None = None
+    folder: Path,
+    images: Mapping[str, str],
+    mpp: Mapping[str, float],
+    tile_px: int = 256,
+    *,
+    quality: int | None = None,
+    max_image_mpx: float = DEFAULT_MAX_MPX,
 ) -> StepResult:
     """Write images as tiled TIFF with a pyramid, so that patches can be read without decoding a whole image.
 
@@ -25,6 +32,8 @@ def tile_images(
         Image to write -> microns per pixel.
     tile_px, quality : int
         As for :func:`seqexp.histology.slides.tiling.tile_image`; without quality every pixel stays as it is.
+    max_image_mpx : float
+        Megapixels that an image may have if it can only be decoded as a whole.
 
     Raises
     ------
@@ -33,7 +42,7 @@ def tile_images(
     """
     notes = []
     for output, source in images.items():
-        slide = Slide(folder / source, mpp.get(output))
+        slide = Slide(folder / source, mpp.get(output), max_image_mpx=max_image_mpx)
         num_levels = tile_image(slide, folder / output, tile_px, quality)
         kept = "every pixel kept" if quality is None else f"JPEG quality {quality}"
         notes.append(f"{output}: {slide.width_px} x {slide.height_px} px, {num_levels} levels, {kept}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from math import isfinite
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.errors import ConfigError
+from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.images import open_image
+from seqexp.histology.slides.scale import checked_mpp
 from seqexp.histology.slides.tissue import TissueMask, find_tissue
 
 _WHITE = 255
-_PLAUSIBLE_MPP = (0.05, 100.0)
-_MPP_TOLERANCE = 0.05
 
 
 class Slide:
@@ -30,23 +30,37 @@ class Slide:
     Parameters
     ----------
     path : path
-        JPEG, PNG, TIFF (tiled and pyramidal read in parts) or a scanner format that OpenSlide reads.
-    mpp : float, optional
-        Microns per pixel of level 0; may be left out only where the file states it.
+        JPEG, PNG, WebP, BMP, JPEG 2000, TIFF (tiled and pyramidal read in parts) or a scanner format that OpenSlide
+        reads. Whatever samples are stored, colours are 8-bit RGB, what is transparent mixed with white.
+    mpp : float or str, optional
+        Microns per pixel of level 0, or a length such as ``250 nm``; may be left out only where the file states it.
     name : str, optional
         Defaults to the file name without suffix.
+    max_image_mpx : float
+        Megapixels that an image may have that can only be decoded as a whole (JPEG, PNG, TIFF in one piece); each
+        takes 3 bytes of the temporary folder.
 
     Raises
     ------
     DataError
-        The scale is unknown, impossible or contradicts the file, or the image cannot be opened.
+        The scale is unknown, impossible or contradicts the file, or the image cannot be opened: it is damaged, too
+        large, asks to be turned, or is no picture in colour or grey.
     """
 
-    def __init__(self, path: str | Path, mpp: float | None = None, name: str = "") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        mpp: float | str | None = None,
+        name: str = "",
+        *,
+        max_image_mpx: float = DEFAULT_MAX_MPX,
+    ) -> None:
         self.path = Path(path)
         self.name = name or self.path.stem
-        self._image = open_image(self.path)
-        self.mpp = _checked_mpp(mpp, self._image.stated_mpp, self.path)
+        self.max_image_mpx = max_image_mpx
+        self._image = open_image(self.path, max_image_mpx)
+        self.stated = self._image.stated
+        self.mpp = checked_mpp(mpp, self.stated, self.path)
         self.levels = self._image.levels
 
     @property
@@ -150,30 +164,7 @@ class Slide:
         return max(fine, default=0)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Slide, (self.path, self.mpp, self.name)
+        return partial(Slide, max_image_mpx=self.max_image_mpx), (self.path, self.mpp, self.name)
 
     def __repr__(self) -> str:
         return f"Slide({self.name}, {self.width_px} x {self.height_px} px, {self.mpp:.4g} um/px)"
-
-
-def _checked_mpp(given: float | None, stated: float | None, path: Path) -> float:
-    mpp = stated if given is None else given
-    if mpp is None:
-        raise DataError(
-            "the scale of the image is not known",
-            where=path,
-            expected="microns per pixel (mpp) of the full-resolution image",
-            fix="add mpp: NUMBER to the slide; the distance of two spots in pixels gives it where the pitch is known",
-        )
-    if not isinstance(mpp, (int, float)) or not isfinite(mpp) or not _PLAUSIBLE_MPP[0] <= mpp <= _PLAUSIBLE_MPP[1]:
-        raise DataError(
-            f"{mpp!r} microns per pixel", where=path, expected="a number from {} to {}".format(*_PLAUSIBLE_MPP)
-        )
-    if given is not None and stated is not None and abs(given / stated - 1) > _MPP_TOLERANCE:
-        raise DataError(
-            f"mpp is given as {given:g}, the file says {stated:g}",
-            where=path,
-            expected="the same scale",
-            fix="remove mpp from the description, or correct it",
-        )
-    return float(mpp)

@@ -92,7 +92,7 @@ class SlideSet:
         """One slide; the others may be broken."""
         if name not in self._opened:
             spec = self.spec.slides[name]
-            self._opened[name] = Slide(spec.image, spec.mpp, name)
+            self._opened[name] = Slide(spec.image, spec.mpp, name, max_image_mpx=spec.max_image_mpx)
         return self._opened[name]
 
     @cached_property

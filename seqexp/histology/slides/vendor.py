@@ -13,6 +13,7 @@ from PIL import Image
 from seqexp.core.errors import DataError
 from seqexp.core.optional import require
 from seqexp.histology.slides.image_file import Level, corrupt
+from seqexp.histology.slides.scale import Stated, microns_of
 
 
 class VendorSlide:
@@ -36,8 +37,10 @@ class VendorSlide:
         slide = self._slide()
         sizes = zip(slide.level_dimensions, slide.level_downsamples, strict=True)
         self.levels = tuple(Level(width, height, float(scale)) for (width, height), scale in sizes)
-        stated = slide.properties.get(self._openslide.PROPERTY_NAME_MPP_X)
-        self.stated_mpp = None if stated is None else float(stated)
+        self.stated = _stated(
+            slide.properties.get(self._openslide.PROPERTY_NAME_MPP_X),
+            slide.properties.get(self._openslide.PROPERTY_NAME_MPP_Y),
+        )
 
     def read(self, x: int, y: int, width: int, height: int, *, level: int) -> NDArray[np.uint8]:
         """Pixels (height, width, 3) of a rectangle inside a level.
@@ -72,3 +75,8 @@ class VendorSlide:
             except self._openslide.OpenSlideError as error:
                 raise corrupt(self.path, error) from error
         return self._opened[1]
+
+
+def _stated(x: str | None, y: str | None) -> Stated | None:
+    told = f"openslide.mpp-x {x}" + ("" if y in (None, x) else f", openslide.mpp-y {y}")
+    return Stated.read(told, lambda: tuple(None if text is None else microns_of(text) for text in (x, y)))  # type: ignore[arg-type,return-value]
