@@ -148,7 +148,7 @@ def test_planes_of_a_pyramid(tmp_path: Path) -> None:
         writer.write(base[:, ::2, ::2], photometric="minisblack", subfiletype=1, **TILED)
     slide = Slide(tmp_path / "a.ome.tif", 1.0)
     assert [level.width_px for level in slide.levels] == [2 * SIDE, SIDE]
-    assert np.array_equal(slide.read_region_px(0, 0, SIDE, SIDE, 1), RGB)
+    assert np.array_equal(slide.read_region_px(0, 0, SIDE, SIDE, level=1), RGB)
     assert np.array_equal(slide.read_region_px(0, 0, 2 * SIDE, 2 * SIDE), np.moveaxis(base, 0, 2))
 
 
