@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,57 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if not isinstance(content, dict) or "state_dict" not in content:
         raise DataError("not a checkpoint of a run", where=path, expected="a dictionary with state_dict")
     return content
+
+
+def data_state(datamodule: pl.LightningDataModule, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds of a data module; empty where it holds nothing."""
+    return checkpoint.get(type(datamodule).__qualname__) or {}
+
+
+_HARMLESS = ("batch_size", "num_workers", "source", "store_folder", "cache_folder", "seed")
+
+
+def hand_back(
+    datamodule: pl.LightningDataModule, checkpoint: Mapping[str, Any], path: Path, changed: Sequence[str]
+) -> list[str]:
+    """Give a data module, before it is set up, what a checkpoint says of the data it was trained on.
+
+    Parameters
+    ----------
+    datamodule : LightningDataModule
+        One with ``notes`` knows what to do with it: scales and seen rows stay those of the checkpoint.
+    checkpoint : mapping
+        Its content.
+    path : Path
+        Its file.
+    changed : sequence of str
+        Data settings that differ from those of the run.
+
+    Returns
+    -------
+    list of str
+        What has to be told of a checkpoint that says less than one of this version.
+
+    Raises
+    ------
+    DataError
+        It does not say what it was trained on, and is asked about other data.
+    """
+    state = data_state(datamodule, checkpoint)
+    if state:
+        datamodule.load_state_dict(state)
+    if "seen" in state or not hasattr(datamodule, "notes"):
+        return []
+    lacks = "the checkpoint does not say what it was trained on (scales and rows): it is of an earlier version"
+    changed = [name for name in changed if name not in _HARMLESS]
+    if changed:
+        raise DataError(
+            lacks,
+            where=f"{path}; settings of the data that differ from the run's: {', '.join(changed)}",
+            expected="the data of the run, or a checkpoint of this version",
+            fix="open it with the settings it was trained with, or train it again",
+        )
+    return [f"{lacks}; both are taken from the data of the run as they lie there now"]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

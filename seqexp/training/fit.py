@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from seqexp.core.errors import ConfigError
 from seqexp.core.memory import keep_freed_memory
 from seqexp.training.callbacks import make_callbacks
-from seqexp.training.checkpoints import AtomicCheckpointIO
+from seqexp.training.checkpoints import AtomicCheckpointIO, data_state, read_checkpoint
 from seqexp.training.config import RunConfig, config_stack
 from seqexp.training.folder import CONFIG, LAST, check_folder, drop_if_unstarted, open_folder
 from seqexp.training.loggers import CsvLog
@@ -68,6 +68,8 @@ def run_fit(
         # Data that cannot be used are found before a folder is made or an earlier run is replaced.
         settings.datamodule.prepare_data()
         settings.datamodule.setup("fit")
+        if resume:  # likewise data on which the run cannot go on, which Lightning finds after its record is written
+            settings.datamodule.load_state_dict(data_state(settings.datamodule, read_checkpoint(folder / LAST)))
         open_folder(folder, previous)
     trainer = settings.build_trainer(
         callbacks=make_callbacks(folder, settings.options, settings.settings, previous),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from seqexp.core.errors import DataError
 from seqexp.core.memory import keep_freed_memory
 from seqexp.core.yaml import load_yaml
 from seqexp.objectives.transforms import Transform
-from seqexp.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from seqexp.training.checkpoints import AtomicCheckpointIO, hand_back, read_checkpoint
 from seqexp.training.config import RunConfig
 from seqexp.training.folder import BEST, CONFIG, LAST, read_record
+from seqexp.training.processes import is_first_process
 from seqexp.training.quiet import quiet_lightning
 from seqexp.training.task import ExpressionTask
 
@@ -71,9 +73,14 @@ class Run:
         Raises
         ------
         DataError
-            No run in the folder, or weights that do not fit the config.
+            No run in the folder, weights that do not fit the config, or data that do not fit the checkpoint.
         ConfigError
             The saved config names classes that are not seqexp's; see :func:`seqexp.core.classes.allow_classes`.
+
+        Notes
+        -----
+        Everything that was fitted on the training data comes from the checkpoint, whatever data are opened, and rows
+        that it was trained on are never called test. What does not fit by itself is told on standard error.
         """
         folder = Path(run_dir)
         record = read_record(folder)
@@ -87,8 +94,13 @@ class Run:
         task, datamodule = settings.model, settings.datamodule
         keep_freed_memory(settings.num_tokens)
         quiet_lightning()
+        notes = hand_back(datamodule, saved, path, _changed(settings, load_yaml(folder / CONFIG)))
         datamodule.prepare_data()
         datamodule.setup("predict")
+        _require_rows(task.network, datamodule)
+        if is_first_process():
+            for note in [*notes, *getattr(datamodule, "notes", ())]:
+                print(f"note: {note}", file=sys.stderr)
         task.load_state_dict(saved["state_dict"])
         task.on_load_checkpoint(saved)
         task.eval()
@@ -107,3 +119,20 @@ class Run:
         run = {"val": Trainer.validate, "test": Trainer.test}[split]
         metrics = run(self.trainer(), self.task, datamodule=self.datamodule, verbose=False)
         return dict(metrics[0])
+
+
+def _changed(settings: RunConfig, saved: Mapping[str, Any]) -> list[str]:
+    """Settings of the data that differ from those of the run."""
+    own, before = (dict(config["data"].get("init_args") or {}) for config in (settings.settings, saved))
+    return sorted(name for name in own.keys() | before.keys() if own.get(name) != before.get(name))
+
+
+def _require_rows(network: nn.Module, datamodule: LightningDataModule) -> None:
+    """Refuse a network that knows genes by their row, such as one with frozen masks, on another table of genes."""
+    if getattr(network, "knows_rows", False) and getattr(datamodule, "has_other_rows", False):
+        raise DataError(
+            f"{type(network).__name__} was given a mask per row of the gene table it was trained on",
+            where=str(getattr(datamodule, "path", "data")),
+            expected="the same table of genes",
+            fix="open the run with its own data",
+        )

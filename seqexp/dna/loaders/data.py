@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,16 +18,21 @@ from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.dataset import DatasetSpec, load_dataset, open_files
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
 from seqexp.dna.loaders.augment import Augmentation
 from seqexp.dna.loaders.batch import collate
+from seqexp.dna.loaders.fitted import CovariateScale, Fitted, row_identity
+from seqexp.dna.loaders.seen_genes import SeenGenes
+from seqexp.dna.loaders.settings import check_settings, limited
 from seqexp.dna.loaders.sources import FileSource, WindowSource
 from seqexp.dna.loaders.statistics import DataStatistics, collect_statistics
 from seqexp.dna.loaders.store import StoreSource
 from seqexp.dna.loaders.store_writer import prepare_store
 from seqexp.dna.loaders.windows import CONTACT, WindowDataset
 from seqexp.loading.sampling import ResumableLoader, loader_settings
+from seqexp.loading.seen import num_moved, relabelled, require_unseen, seen_notes
 from seqexp.objectives.transforms import TargetTransform, make_transform
 
 MEMORY_WINDOWS = 512
@@ -81,6 +85,10 @@ class SequenceData(pl.LightningDataModule):
         Fitted on training genes, or taken from a checkpoint.
     statistics : DataStatistics
         Of training windows; read when first asked for.
+    notes : list of str
+        What has to be told where a checkpoint is opened on data other than its own.
+    num_test_seen : int
+        Genes that the data call test and the checkpoint has seen; their label says so.
 
     Raises
     ------
@@ -118,9 +126,12 @@ class SequenceData(pl.LightningDataModule):
         self.augmentation = Augmentation(reverse_complement, max_shift_bp, shift_multiple_bp, seed)
         self.source, self.max_genes, self.seed, self.store_folder = source, max_genes, seed, store_folder
         self.contacts, self.max_train_genes = contacts, max_train_genes
-        self._check_settings()
+        check_settings(self)
         self._is_ready = False
-        self._saved_transform: TargetTransform | None = None
+        self._known: Fitted | None = None  # what a checkpoint says of the data it was trained on
+        self._saved_transform: TargetTransform | None = None  # all that checkpoints of earlier versions say
+        self.notes: list[str] = []
+        self.num_test_seen = 0
         self.spec: DatasetSpec
         self.genes: GeneTable
         self.labels: NDArray[np.str_]
@@ -141,19 +152,29 @@ class SequenceData(pl.LightningDataModule):
             prepare_store(spec, self._store_path(spec), self.tracks)
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the files, split the genes, check for leaks and fit the transform; the second call does nothing."""
+        """Open the files, split the genes, check for leaks, fit the scales or take a checkpoint's; done once."""
         if self._is_ready:
             return
         self.spec = load_dataset(self.path)
-        reference, tracks, self.genes = open_files(self.spec, self.tracks)
+        known = self._known
+        names = self.tracks
+        if known is not None:
+            names, self.notes = known.match(self.spec, self.tracks, self.contacts, self._window)
+        reference, tracks, self.genes = open_files(self.spec, names)
         self._blacklist: IntervalIndex | None = self.spec.read_blacklist(reference.chrom_sizes)
-        self._split()
+        self._split(reference)
         self._contacts = self._open_contacts(reference.chrom_sizes) if self.contacts else None
+        self._reference = reference
         expression = self.genes.frame[self.spec.expression].to_numpy(np.float64)
         self._expression = expression
-        blank = make_transform(self.spec.transform, raw_unit=self.spec.expression_unit)
-        self.transform = self._saved_transform or blank.fit(expression[self.labels == "train"])
-        self._covariates = self._scaled_covariates()
+        is_train = self.labels == "train"
+        if known is None:
+            blank = make_transform(self.spec.transform, raw_unit=self.spec.expression_unit)
+            self.transform = self._saved_transform or blank.fit(expression[is_train])
+            self._scale = CovariateScale.fit(self.genes, self.spec.covariates, is_train)
+        else:
+            self.transform, self._scale = known.transform, known.covariates
+        self._covariates = self._scale.apply(self.genes)
         self._source: WindowSource = FileSource(reference, tracks, self.signal_bin_bp)
         if self.source == "store":
             prepare_store(self.spec, self._store_path(self.spec), self.tracks)  # does nothing if it is up to date
@@ -184,18 +205,25 @@ class SequenceData(pl.LightningDataModule):
         return self._plain_loader("predict")
 
     def state_dict(self) -> dict[str, Any]:
-        """The fitted transform; the place in the epoch is kept by the training loader."""
-        return {"transform": self.transform.state()} if self._is_ready else {}
+        """What was fitted on the training genes, and which they are; the training loader keeps its place itself."""
+        return self._fitted.state() if self._is_ready else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the transform of a checkpoint, on whose scale its network predicts."""
+        """Take the facts of a checkpoint: before :meth:`setup` to predict with it, after it to go on training.
+
+        Raises
+        ------
+        DataError
+            The facts are damaged, or training would go on with other data than it began with.
+        """
         if "transform" not in state_dict:
             return
-        self._saved_transform = TargetTransform.from_state(state_dict["transform"])
         if self._is_ready:
-            if self.transform != self._saved_transform:
-                warnings.warn("the training genes differ from those of the checkpoint; its scale is kept", stacklevel=2)
-            self.transform = self._saved_transform
+            self._fitted.require_same(state_dict, self.path)
+        elif "seen" in state_dict:
+            self._known = Fitted.from_state(state_dict)
+        else:  # of an earlier version
+            self._saved_transform = TargetTransform.from_state(state_dict["transform"])
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
@@ -214,6 +242,7 @@ class SequenceData(pl.LightningDataModule):
         self._require_setup()
         is_wanted = np.isin(self.labels, SPLITS) if split == "predict" else self.labels == split
         rows = np.flatnonzero(is_wanted)
+        require_unseen(len(rows), split, "gene", self.path)
         return WindowDataset(
             self._source,
             [self.interval(int(row)) for row in rows],
@@ -232,7 +261,7 @@ class SequenceData(pl.LightningDataModule):
         return self.genes.window(index, self.upstream_bp, self.downstream_bp)
 
     def describe(self, index: int) -> dict[str, Any]:
-        """Who a row is: gene_id, gene_name, chrom, start, end, strand, split, expression, target."""
+        """Who a row is: gene_id, …, split, expression, target; for a checkpoint ``seen``: train, val or no."""
         window, row = self.interval(index), self.genes.frame.iloc[index]
         return {
             "gene_id": row["gene_id"],
@@ -242,6 +271,7 @@ class SequenceData(pl.LightningDataModule):
             "end": window.end,
             "strand": window.strand,
             "split": str(self.labels[index]),
+            **({} if self._seen is None else {"seen": str(self._seen[index])}),
             "expression": float(self._expression[index]),
             "target": float(self.transform.forward(self._expression[index])),
         }
@@ -262,46 +292,46 @@ class SequenceData(pl.LightningDataModule):
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _check_settings(self) -> None:
-        for name, lowest in (("upstream_bp", 0), ("downstream_bp", 1), ("signal_bin_bp", 1), ("batch_size", 1)):
-            _require_at_least(name, getattr(self, name), lowest)
-        _require_at_least("num_workers", self.num_workers, 0)
-        for name in ("max_genes", "max_train_genes"):
-            if getattr(self, name) is not None:
-                _require_at_least(name, getattr(self, name), 1)
-        if self.window_bp % self.signal_bin_bp:
-            raise ConfigError(
-                f"signal_bin_bp {self.signal_bin_bp} does not divide the window of {self.window_bp} bp",
-                where="data: upstream_bp + downstream_bp",
-                expected="a window length that is a multiple of signal_bin_bp",
-                fix=f"make the window {-(-self.window_bp // self.signal_bin_bp) * self.signal_bin_bp} bp long",
-            )
-        if self.augmentation.max_shift_bp > min(self.upstream_bp, self.downstream_bp - 1):
-            raise ConfigError(
-                f"max_shift_bp {self.augmentation.max_shift_bp} can move the TSS out of the window",
-                expected=f"at most {min(self.upstream_bp, self.downstream_bp - 1)} for this window",
-            )
-        if self.tracks is not None and len(set(self.tracks)) < len(self.tracks):
-            raise ConfigError(f"tracks: {self.tracks}", expected="every track once")
-        if self.source not in ("files", "store"):
-            raise ConfigError(f"source: {self.source!r}", expected="files or store")
-
     def _store_path(self, spec: DatasetSpec) -> Path:
         return Path(self.store_folder) if self.store_folder is not None else spec.folder / "store"
 
-    def _split(self) -> None:
+    def _split(self, reference: Reference) -> None:
         """Label the genes; leaks are looked for in windows as wide as shifts can make them."""
         shift_bp = self.augmentation.max_shift_bp
-        windows = self.genes.windows(self.upstream_bp + shift_bp, self.downstream_bp + shift_bp)
+        self._wide = windows = self.genes.windows(self.upstream_bp + shift_bp, self.downstream_bp + shift_bp)
         self.labels = assign(self.genes, windows, self.spec.splits)
-        for number, split in enumerate(SPLITS):
-            limits = [self.max_genes, self.max_train_genes if split == "train" else None]
-            most = min((limit for limit in limits if limit is not None), default=None)
-            if most is not None:
-                rows = np.flatnonzero(self.labels == split)
-                order = np.random.default_rng(sample_seed(self.seed, 0, number)).permutation(rows)
-                self.labels[order[most:]] = "none"
+        of_train = [limit for limit in (self.max_genes, self.max_train_genes) if limit is not None]
+        limits = {"train": min(of_train, default=None), "val": self.max_genes, "test": self.max_genes}
+        self.labels = limited(self.labels, limits, self.seed)
         self.leak_report = check_leaks(self.genes, windows, self.labels)
+        self._seen: NDArray[np.str_] | None = None
+        if self._known is not None:
+            own = self.genes.windows(self.upstream_bp, self.downstream_bp)
+            self._seen = self._known.seen.among(self.genes, own, reference)
+            self.notes += seen_notes(self.labels, self._seen, self.genes.frame["gene_id"].tolist(), "gene")
+            self.num_test_seen = num_moved(self.labels, self._seen)
+            self.labels = relabelled(self.labels, self._seen)
+
+    @cached_property
+    def _fitted(self) -> Fitted:
+        """What a checkpoint has to know of these data; that of the checkpoint where one was loaded."""
+        return self._known or Fitted(
+            self.transform,
+            self.dataset("train").track_names,
+            self._scale,
+            self._window,
+            row_identity(self.genes),
+            SeenGenes.of(self.genes, self._wide, self.labels, self._reference),
+        )
+
+    @property
+    def has_other_rows(self) -> bool:
+        """Whether the gene table is not the one that the checkpoint was trained with."""
+        return self._known is not None and self._known.rows != row_identity(self.genes)
+
+    @property
+    def _window(self) -> tuple[int, int, int]:
+        return self.upstream_bp, self.downstream_bp, self.signal_bin_bp
 
     def _open_contacts(self, chrom_sizes: Mapping[str, int]) -> ContactMap:
         """Contacts on the chromosomes of labelled genes, as far from a TSS as windows reach."""
@@ -311,13 +341,6 @@ class SequenceData(pl.LightningDataModule):
         reach_bp = max(self.upstream_bp, self.downstream_bp) + self.augmentation.max_shift_bp
         return self.spec.open_contacts(chrom_sizes, chroms, reach_bp)
 
-    def _scaled_covariates(self) -> NDArray[np.float32]:
-        """Covariates (G, F), standardised by mean and standard deviation of the training genes."""
-        values = self.genes.frame[list(self.spec.covariates)].to_numpy(np.float64)
-        train = values[self.labels == "train"]
-        std = train.std(axis=0)
-        return ((values - train.mean(axis=0)) / np.where(std > 0, std, 1.0)).astype(np.float32)
-
     def _plain_loader(self, split: str) -> DataLoader:
         dataset = self.dataset(split)
         return DataLoader(dataset, **loader_settings(self, len(dataset), collate, is_padded=split != "predict"))
@@ -325,8 +348,3 @@ class SequenceData(pl.LightningDataModule):
     def _require_setup(self) -> None:
         if not self._is_ready:
             raise DataError("the data module has not been set up", fix="call setup() first, or hand it to a Trainer")
-
-
-def _require_at_least(name: str, value: int, lowest: int) -> None:
-    if value < lowest:
-        raise ConfigError(f"{name}: {value}", where="data", expected=f"at least {lowest}")

@@ -110,7 +110,7 @@ class MaskedExpression(nn.Module):
         self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
         self.register_buffer("target_mean", torch.zeros(()))
         self.register_buffer("target_std", torch.ones(()))
-        self.upstream_bp = 0
+        self.upstream_bp, self.knows_rows = 0, masks is not None
         if masks is not None:
             kept, self.upstream_bp, bin_bp = load_kept(masks)
             if bin_bp != self.bin_bp:
