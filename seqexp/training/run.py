@@ -122,9 +122,9 @@ class Run:
 
 
 def _changed(settings: RunConfig, saved: Mapping[str, Any]) -> list[str]:
-    """Settings of the data that differ from those of the run."""
+    """Settings of the data that differ from those of the run; what it had no setting for, a later version added."""
     own, before = (dict(config["data"].get("init_args") or {}) for config in (settings.settings, saved))
-    return sorted(name for name in own.keys() | before.keys() if own.get(name) != before.get(name))
+    return sorted(name for name in before if own.get(name) != before[name])
 
 
 def _require_rows(network: nn.Module, datamodule: LightningDataModule) -> None:
