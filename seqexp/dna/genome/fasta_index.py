@@ -1,94 +1,86 @@
-"""The index files of a FASTA: found, or built beside it, or in a cache folder when its own folder is read-only."""
+"""The index of a FASTA: found and compared with the file, or built beside it, or in a cache folder.
+
+A time stamp does not tell whether an index belongs to a file: copies and archives keep old stamps. So every record of
+an index is looked up in the file: its header line ends where the sequence starts, its last line ends where the next
+header or the end of the file is. What lies between is compared when it is read: lines end where the index says.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import struct
-import zlib
-from contextlib import nullcontext
+import tempfile
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyfaidx import Faidx, FastaIndexingError
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, require_writable
+from seqexp.dna.genome.fasta_bytes import BgzipBytes, FastaBytes
 
-# The empty block that ends every bgzip file; without it the file was cut short.
-BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-# What a damaged FASTA makes pyfaidx, Bio.bgzf and zlib raise.
-READ_ERRORS = (
-    FastaIndexingError,
-    OSError,
-    ValueError,
-    RuntimeError,
-    IndexError,
-    AssertionError,
-    zlib.error,
-    struct.error,
-)
-_GZIP, _BGZF_EXTRA = b"\x1f\x8b", b"BC\x02\x00"
+# What pyfaidx and Bio.bgzf raise on a damaged FASTA.
+_READ_ERRORS = (FastaIndexingError, OSError, ValueError, RuntimeError, IndexError, AssertionError)
+_MAX_HEADER_BYTES = 1 << 20
+_NEWLINES = b"\r\n"
 
 
-def is_bgzip(path: Path) -> bool:
-    """True for a bgzip file, False for plain text.
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A sequence in the text: its length, where it starts, and letters and bytes per line."""
 
-    Raises
-    ------
-    DataError
-        The file is missing, empty, compressed in another way, named against its content, or cut short.
-    """
-    try:
-        with open(path, "rb") as handle:
-            head = handle.read(18)
-            handle.seek(max(0, path.stat().st_size - len(BGZF_END)))
-            tail = handle.read()
-    except OSError as error:
-        raise DataError(f"cannot read the FASTA: {error.strerror}", where=path, fix="check the path") from error
-    has_suffix = path.name.lower().endswith((".gz", ".bgz"))
-    if not head:
-        raise DataError("the FASTA is empty", where=path, expected="sequences, each after a '>' line")
-    if not head.startswith(_GZIP):
-        if has_suffix:
-            raise DataError(
-                "the name ends in .gz but the content is not compressed", where=path, fix="rename it to .fa"
-            )
-        return False
-    if head[12:16] != _BGZF_EXTRA or not has_suffix:
-        raise DataError(
-            "the FASTA is compressed, but not with bgzip under a name ending in .gz",
-            where=path,
-            expected="plain text, or bgzip, which allows random access",
-            fix=f"gunzip -c {path.name} | bgzip > genome.fa.gz",
-        )
-    if tail != BGZF_END:
-        raise DataError(
-            "the bgzip FASTA is corrupt: its end-of-file block is missing",
-            where=path,
-            expected="a complete file",
-            fix="the file was cut short; download or compress it again",
-        )
-    return True
+    length: int
+    offset: int
+    line_bases: int
+    line_bytes: int
+
+    def place(self, base: int) -> int:
+        """Offset in the text of a base."""
+        return self.offset + base // self.line_bases * self.line_bytes + base % self.line_bases
+
+    @property
+    def end(self) -> int:
+        """Offset behind the last base."""
+        return self.place(self.length - 1) + 1 if self.length else self.offset
 
 
-def find_or_build_index(fasta: Path, is_compressed: bool) -> tuple[Path, Path | None]:
-    """Paths of a fresh ``.fai`` and, for bgzip, a fresh ``.gzi``.
+@dataclass(frozen=True)
+class FastaIndex:
+    """The records of a FASTA by name, in the order of the file, and what there is to tell about the index."""
+
+    path: Path
+    records: dict[str, Record]
+    note: str
+
+
+def find_or_build_index(text: FastaBytes) -> FastaIndex:
+    """An index that was compared with the file: the one beside it, one in the cache, or a new one.
+
+    An index beside the file that does not belong to it is replaced, or left where the folder is read-only, with a
+    warning.
 
     Raises
     ------
     DataError
         The FASTA cannot be indexed (no sequence, uneven lines, duplicate names, corrupt block).
     """
-    modified = fasta.stat().st_mtime_ns
-    beside, cached = fasta, _cached_name(fasta)
-    for base in (beside, cached):
-        fai, gzi = _index_paths(base, is_compressed)
-        if all(path.exists() and path.stat().st_mtime_ns >= modified for path in (fai, gzi) if path):
-            return fai, gzi
-    base = beside if _is_writable(fasta.parent) else cached
-    fai, gzi = _index_paths(base, is_compressed)
-    _build(fasta, fai, gzi)
-    return fai, gzi
+    fasta, note = text.path, ""
+    beside, cached = (path.with_name(path.name + ".fai") for path in (fasta, _cached_name(fasta)))
+    for fai in (beside, cached):
+        if fai.exists():
+            try:
+                return FastaIndex(fai, _verified(fai, text), note or fai.name)
+            except DataError as error:
+                note = f"{fai.name} does not belong to the FASTA and was not used: {error.found}"
+    if note:
+        warnings.warn(f"{fasta}: {note}", stacklevel=3)
+    for folder, fai in ((fasta.parent, beside), (cached.parent, cached)):
+        if _is_writable(folder):
+            return FastaIndex(fai, _built(fai, text), note or f"{fai.name} built")
+    with tempfile.TemporaryDirectory() as folder_name:
+        fai = Path(folder_name) / beside.name
+        return FastaIndex(fai, _built(fai, text), note or "built, not kept: no folder for it can be written")
 
 
 def cache_folder() -> Path:
@@ -102,10 +94,6 @@ def _cached_name(fasta: Path) -> Path:
     return cache_folder() / f"{identity}.{fasta.name}"
 
 
-def _index_paths(base: Path, is_compressed: bool) -> tuple[Path, Path | None]:
-    return base.with_name(base.name + ".fai"), base.with_name(base.name + ".gzi") if is_compressed else None
-
-
 def _is_writable(folder: Path) -> bool:
     try:
         require_writable(folder)
@@ -114,16 +102,80 @@ def _is_writable(folder: Path) -> bool:
     return True
 
 
-def _build(fasta: Path, fai: Path, gzi: Path | None) -> None:
-    """Build to temporary names first, so that workers starting together never read half an index."""
-    with atomic_path(fai) as fai_part, atomic_path(gzi) if gzi else nullcontext() as gzi_part:
-        try:
-            Faidx(str(fasta), indexname=str(fai_part), gzi_indexname=gzi_part and str(gzi_part)).close()
-        except READ_ERRORS as error:
-            raise DataError(
-                f"the FASTA cannot be indexed: {error}",
-                where=fasta,
-                expected="sequences of even line length under unique names"
-                + (", in whole bgzip blocks" if gzi else ""),
-                fix="download or write the file again",
-            ) from error
+def _built(fai: Path, text: FastaBytes) -> dict[str, Record]:
+    """Build to a temporary name first, so that workers starting together never read half an index."""
+    is_bgzip = isinstance(text, BgzipBytes)
+    try:
+        with atomic_path(fai) as part, tempfile.TemporaryDirectory() as folder:
+            # pyfaidx wants to write where the blocks lie, too; that is read from the blocks themselves here.
+            blocks = str(Path(folder) / "blocks.gzi") if is_bgzip else None
+            Faidx(str(text.path), indexname=str(part), gzi_indexname=blocks).close()
+            return _verified(part, text)
+    except (*_READ_ERRORS, DataError) as error:
+        raise DataError(
+            f"the FASTA cannot be indexed: {error.found if isinstance(error, DataError) else error}",
+            where=text.path,
+            expected="sequences of even line length under unique names"
+            + (", in whole bgzip blocks" if is_bgzip else ""),
+            fix="download or write the file again",
+        ) from error
+
+
+def _verified(fai: Path, text: FastaBytes) -> dict[str, Record]:
+    """Records of an index, or a DataError that says where it differs from the text."""
+    records = _read(fai)
+    place = 0
+    for name, record in sorted(records.items(), key=lambda item: item[1].offset):
+        before = text.read(place, record.offset - place) if record.offset - place <= _MAX_HEADER_BYTES else b""
+        _require_header(name, before, is_first=place == 0)
+        _require_lines(name, record, text)
+        place = record.end
+    rest = text.num_bytes - place
+    if rest < 0 or rest > _MAX_HEADER_BYTES or text.read(place, rest).strip(_NEWLINES):
+        raise DataError(f"its last record ends at byte {place}, the text at byte {text.num_bytes}")
+    return records
+
+
+def _require_header(name: str, before: bytes, is_first: bool) -> None:
+    """What lies between the end of a record and the next must be the end of a line and one header line."""
+    lines = before.splitlines()
+    if is_first:
+        lines = [line for line in lines if not line.startswith(b";")]
+    lines = [line for line in lines if line.strip()]
+    is_whole = before.endswith(b"\n") and (is_first or before[:1] in (b"\r", b"\n"))
+    words = lines[0][1:].split() if len(lines) == 1 and lines[0].startswith(b">") else []
+    if not is_whole or not words or words[0].decode(errors="replace") != name:
+        raise DataError(f"the header of {name} is not where the index says")
+
+
+def _require_lines(name: str, record: Record, text: FastaBytes) -> None:
+    """The first line of a record must be as long as the index says, and its last base must be one."""
+    if not record.length:
+        return
+    first = text.read(record.offset, record.line_bytes) if record.length > record.line_bases else b""
+    ending = first[record.line_bases :]
+    last = text.read(record.end - 1, 1)
+    is_wrong = first and (
+        ending not in (b"\n", b"\r\n") or first[: record.line_bases].strip(_NEWLINES) != first[: record.line_bases]
+    )
+    if is_wrong or last in (b"", b"\r", b"\n"):
+        raise DataError(f"the lines of {name} are not as long as the index says")
+
+
+def _read(fai: Path) -> dict[str, Record]:
+    records: dict[str, Record] = {}
+    try:
+        for line in fai.read_text(encoding="utf-8").splitlines():
+            name, *numbers = line.split("\t")
+            record = Record(*map(int, numbers))
+            is_possible = min(map(int, numbers)) >= 0 and (
+                not record.length or 0 < record.line_bases <= record.line_bytes <= record.line_bases + 2
+            )
+            if not is_possible or name in records:
+                raise DataError(f"the line of {name!r} is wrong or there twice")
+            records[name] = record
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"it cannot be read: {error}") from error
+    if not records:
+        raise DataError("it is empty")
+    return records

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import bisect
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyfaidx import Faidx
 
 from seqexp.core.errors import DataError
-from seqexp.dna.genome.fasta_index import READ_ERRORS, find_or_build_index, is_bgzip
+from seqexp.dna.genome.fasta_bytes import open_bytes
+from seqexp.dna.genome.fasta_index import Record, find_or_build_index
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
 
 UNKNOWN = 4
+_NO_BASE = 5
 _NEWLINES = b"\r\n"
+_AMBIGUOUS = b"NRYSWKMBDHVX"
 _COMPLEMENT = bytes.maketrans(b"ACGTRYKMBVDH", b"TGCAYRMKVBHD")
 
 
 def _code_table(bases: bytes) -> bytes:
-    """256-entry table from a letter, either case, to its place in ``bases``; every other byte to 4."""
-    table = bytearray([UNKNOWN]) * 256
-    for code, base in enumerate(bases):
-        table[base] = table[base + 32] = code
+    """256-entry table from a letter, either case, to its place in ``bases``; 4 for N and its kin, 5 for the rest."""
+    table = bytearray([_NO_BASE]) * 256
+    for code, letters in enumerate([*(bytes([base]) for base in bases), _AMBIGUOUS]):
+        for letter in letters:
+            table[letter] = table[letter + 32] = code
     return bytes(table)
 
 
@@ -38,36 +38,37 @@ class Reference:
     Parameters
     ----------
     fasta_path : path
-        Plain or bgzip FASTA. A missing or outdated index is built beside it, or in a cache folder when that folder is
-        read-only.
+        Plain or bgzip FASTA. A missing index, or one that does not belong to the file, is built beside it, or in a
+        cache folder when that folder is read-only.
 
     Attributes
     ----------
     chrom_sizes : dict
         Length in bp by chromosome name, in the order of the file.
+    index_note : str
+        Which index is used, and why not the one that was there.
 
     Raises
     ------
     DataError
-        The file is missing, cut short, compressed with plain gzip, or cannot be indexed.
+        The file is missing, cut short, compressed with plain gzip, or cannot be indexed. Reads raise it at letters that
+        stand for no base, such as those of a protein or the U of RNA, and where lines are not as the index says.
 
     Notes
     -----
-    Chromosomes are found by alias too (``chr1`` and ``1``). Objects can be pickled and used after a fork: each process
-    opens the file for itself.
+    Chromosomes are found by alias too (``chr1`` and ``1``). Objects can be pickled and used after a fork.
 
     Source
     ------
-    Index and bgzip blocks are read by pyfaidx and Bio.bgzf; bases are decoded here in one pass over the bytes.
+    Indexes are built by pyfaidx; bases are decoded here in one pass over the bytes.
     """
 
     def __init__(self, fasta_path: str | Path) -> None:
         self.path = Path(fasta_path)
-        self._is_bgzip = is_bgzip(self.path)
-        self._fai, self._gzi = find_or_build_index(self.path, self._is_bgzip)
-        self._faidx: Any = None
-        self._pid = -1
-        self.chrom_sizes: dict[str, int] = {name: record.rlen for name, record in self._open().index.items()}
+        self._text = open_bytes(self.path)
+        index = find_or_build_index(self._text)
+        self._fai, self._records, self.index_note = index.path, index.records, index.note
+        self.chrom_sizes: dict[str, int] = {name: record.length for name, record in self._records.items()}
         self._names = NameMap(self.chrom_sizes)
 
     def find(self, chrom: str) -> str:
@@ -100,12 +101,17 @@ class Reference:
         Returns
         -------
         uint8 array (L,)
-            A 0, C 1, G 2, T 3 in either case; 4 for N, other IUPAC letters and bases outside the chromosome.
+            A 0, C 1, G 2, T 3 in either case; 4 for N, other IUPAC letters, X, and bases outside the chromosome.
+
+        Raises
+        ------
+        DataError
+            A letter stands for no base, or the file is damaged.
         """
         raw, left, right = self._letters(interval)
         table = _REVERSE_CODES if interval.is_reverse else _FORWARD_CODES
         found = np.frombuffer(raw.translate(table, _NEWLINES), dtype=np.uint8)
-        self._require_length(found.size, interval, left, right)
+        self._require_bases(found, raw, interval, left, right)
         codes = np.full(interval.width, UNKNOWN, dtype=np.uint8)
         if interval.is_reverse:
             codes[right : interval.width - left] = found[::-1]
@@ -116,68 +122,61 @@ class Reference:
     def sequence(self, interval: Interval) -> str:
         """Bases of a window as upper-case text; IUPAC letters stay, bases outside the chromosome are ``N``."""
         raw, left, right = self._letters(interval)
+        found = np.frombuffer(raw.translate(_FORWARD_CODES, _NEWLINES), dtype=np.uint8)
+        self._require_bases(found, raw, interval, left, right)
         letters = raw.translate(None, _NEWLINES).upper()
-        self._require_length(len(letters), interval, left, right)
         letters = b"N" * left + letters + b"N" * right
         return (letters.translate(_COMPLEMENT)[::-1] if interval.is_reverse else letters).decode("ascii")
 
     def close(self) -> None:
         """Close the file; the next read opens it again."""
-        if self._faidx is not None and self._pid == os.getpid():
-            self._faidx.close()
-        self._faidx, self._pid = None, -1
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_faidx": None, "_pid": -1}
+        self._text.close()
 
     def __repr__(self) -> str:
         return f"Reference({str(self.path)!r}, {len(self.chrom_sizes)} sequences)"
 
-    def _open(self) -> Any:
-        if self._pid != os.getpid():
-            # A file position shared with the parent process would be moved by both: never reuse its handle.
-            gzi = None if self._gzi is None else str(self._gzi)
-            try:
-                self._faidx = Faidx(str(self.path), indexname=str(self._fai), gzi_indexname=gzi, build_index=False)
-            except READ_ERRORS as error:
-                raise self._damaged(f"the FASTA or its index cannot be read: {error}") from error
-            self._pid = os.getpid()
-        return self._faidx
-
     def _letters(self, interval: Interval) -> tuple[bytes, int, int]:
         """Bytes of the part inside the chromosome, line ends included, and the bases missing left and right of it."""
-        faidx = self._open()
-        record = faidx.index[self.find(interval.chrom)]
-        start = min(max(interval.start, 0), record.rlen)
-        end = max(min(interval.end, record.rlen), start)
-        left, right = min(start - interval.start, interval.width), interval.end - end
+        record = self._records[self.find(interval.chrom)]
+        start = min(max(interval.start, 0), record.length)
+        end = max(min(interval.end, record.length), start)
         if start == end:
-            left, right = interval.width, 0
-            return b"", left, right
-        first, last = (
-            record.offset + base // record.lenc * record.lenb + base % record.lenc for base in (start, end - 1)
-        )
-        try:
-            return self._read(faidx, first, last + 1 - first), left, right
-        except READ_ERRORS as error:
-            raise self._damaged(f"the FASTA cannot be read at {interval}: {error}") from error
+            return b"", interval.width, 0
+        first = record.place(start)
+        raw = self._text.read(first, record.place(end - 1) + 1 - first)
+        if not _has_line_ends(raw, record, start):
+            raise self._damaged(f"lines do not end where the index says at {interval}")
+        return raw, start - interval.start, interval.end - end
 
-    def _read(self, faidx: Any, offset: int, num_bytes: int) -> bytes:
-        if not self._is_bgzip:
-            return os.pread(faidx.file.fileno(), num_bytes, offset)
-        block = faidx.gzi_index[bisect.bisect_right(faidx.gzi_index, offset, key=lambda item: item.ustart) - 1]
-        faidx.file.seek(block.cstart << 16 | offset - block.ustart)
-        raw: bytes = faidx.file.read(num_bytes)
-        return raw
-
-    def _require_length(self, num_found: int, interval: Interval, left: int, right: int) -> None:
-        if num_found != interval.width - left - right:
-            raise self._damaged(f"{num_found} of {interval.width - left - right} bases found at {interval}")
+    def _require_bases(self, found: NDArray[np.uint8], raw: bytes, interval: Interval, left: int, right: int) -> None:
+        if found.size != interval.width - left - right:
+            raise self._damaged(f"{found.size} of {interval.width - left - right} bases found at {interval}")
+        if found.size and found.max() > UNKNOWN:
+            at = int(np.argmax(found > UNKNOWN))
+            letter = chr(raw.translate(None, _NEWLINES)[at])
+            is_rna = letter in "Uu"
+            raise DataError(
+                f"{letter!r} in the sequence of {interval.chrom} stands for no base",
+                where=f"{self.path}, {interval.chrom}:{interval.start + left + at}",
+                expected="A, C, G, T, N and other IUPAC letters of DNA" + (", where RNA has U" if is_rna else ""),
+                fix="write T for U" if is_rna else "use the DNA sequence of the genome, not a protein or an alignment",
+            )
 
     def _damaged(self, found: str) -> DataError:
         return DataError(
             found,
             where=self.path,
-            expected="a whole FASTA and an index that was built from it",
+            expected="a whole FASTA with lines of even length",
             fix=f"delete {self._fai} and try again; if that fails, the FASTA is corrupt: download it again",
         )
+
+
+def _has_line_ends(raw: bytes, record: Record, start: int) -> bool:
+    """Whether line ends lie where the geometry of the record wants them; how many there are is counted elsewhere."""
+    num_ends = record.line_bytes - record.line_bases
+    at = record.line_bases - start % record.line_bases
+    letters = np.frombuffer(raw, dtype=np.uint8)
+    return all(
+        bool((letters[at + num_ends - 1 - number :: record.line_bytes] == _NEWLINES[1 - number]).all())
+        for number in range(num_ends)
+    )

@@ -8,8 +8,8 @@ A store is a folder with one JSON file and flat binary arrays, little-endian, wi
 
 ``store.json`` holds ``format`` (seqexp-store), ``version`` (1), ``chroms`` (list of [name, length in bp], which gives
 the offsets), ``codes`` and ``tracks`` (by name). The entry of a file holds ``file``, ``dtype``, ``missing`` (policy it
-was written under: with ``zero`` missing values are 0, else NaN) and ``source`` (path, size, mtime_ns and sha256 of the
-FASTA or bigWig it was made from).
+was written under: with ``zero`` missing values are 0, else NaN) and ``source`` (path, size, mtime_ns, ctime_ns and
+sha256 of the FASTA or bigWig it was made from).
 
 ``<id>`` is a digest of content of the source, chromosomes, policy and version: a file is never overwritten with
 something else, and a reader that has mapped it is never disturbed. The JSON file is replaced last, so a store is whole
@@ -49,7 +49,7 @@ class StoreEntry:
     dtype : str
         uint8, float16 or float32.
     source : mapping
-        path, size, mtime_ns and sha256 of the file it was made from.
+        path, size, mtime_ns, ctime_ns and sha256 of the file it was made from.
     missing : str
         Policy for missing values it was written under.
     """

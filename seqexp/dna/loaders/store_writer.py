@@ -166,9 +166,13 @@ def _chunks(chroms: Sequence[tuple[str, int]]) -> Iterator[Interval]:
 
 
 def _identity(path: Path, known: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Size, time and checksum of a file; a file of unchanged size and time is not read again."""
+    """Size, times and checksum of a file; a file of unchanged size and times is not read again.
+
+    Copies and archives may keep the time of the content; the time of the file's own change cannot be kept.
+    """
     status = path.stat()
-    found = {"path": path.name, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    times = {"mtime_ns": status.st_mtime_ns, "ctime_ns": status.st_ctime_ns}
+    found = {"path": path.name, "size": status.st_size, **times}
     if known is not None and all(known.get(key) == value for key, value in found.items()):
         return dict(known)
     return {**found, "sha256": sha256_of(path)}
