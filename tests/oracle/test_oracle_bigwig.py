@@ -82,7 +82,7 @@ def test_files_of_any_order_and_depth(order: str, is_compressed: bool, tmp_path:
     if order == "<":  # pyBigWig refuses the other
         agree(tmp_path / "a.bw")
     else:
-        write_raw_bigwig(tmp_path / "b.bw", SIZES, blocks, "<", is_compressed)
+        write_raw_bigwig(tmp_path / "b.bw", SIZES, blocks, "<", is_compressed=is_compressed)
         ours, same = BigWig(tmp_path / "a.bw"), BigWig(tmp_path / "b.bw")
         for chrom, start, end in stretches(rng):
             np.testing.assert_array_equal(ours.values(chrom, start, end), same.values(chrom, start, end))

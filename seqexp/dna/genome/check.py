@@ -43,8 +43,8 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
 
     Notes
     -----
-    A bgzip FASTA is read once from end to end, since a broken block shows only then. Signals and bases are looked at in
-    up to 200 windows, evenly spread over the gene table.
+    The FASTA is read once from end to end, since broken blocks and letters that are no bases show only then. Signals
+    are looked at in up to 200 windows, evenly spread over the gene table.
     """
     ask = Asker()
     reference = check_fasta(ask, spec)

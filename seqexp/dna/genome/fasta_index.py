@@ -26,6 +26,10 @@ _MAX_HEADER_BYTES = 1 << 20
 _NEWLINES = b"\r\n"
 
 
+class _OtherFileError(Exception):
+    """The index does not belong to the text; says where they differ."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A sequence in the text: its length, where it starts, and letters and bytes per line."""
@@ -71,8 +75,8 @@ def find_or_build_index(text: FastaBytes) -> FastaIndex:
         if fai.exists():
             try:
                 return FastaIndex(fai, _verified(fai, text), note or fai.name)
-            except DataError as error:
-                note = f"{fai.name} does not belong to the FASTA and was not used: {error.found}"
+            except _OtherFileError as error:
+                note = f"{fai.name} does not belong to the FASTA and was not used: {error}"
     if note:
         warnings.warn(f"{fasta}: {note}", stacklevel=3)
     for folder, fai in ((fasta.parent, beside), (cached.parent, cached)):
@@ -111,9 +115,9 @@ def _built(fai: Path, text: FastaBytes) -> dict[str, Record]:
             blocks = str(Path(folder) / "blocks.gzi") if is_bgzip else None
             Faidx(str(text.path), indexname=str(part), gzi_indexname=blocks).close()
             return _verified(part, text)
-    except (*_READ_ERRORS, DataError) as error:
+    except (*_READ_ERRORS, _OtherFileError) as error:
         raise DataError(
-            f"the FASTA cannot be indexed: {error.found if isinstance(error, DataError) else error}",
+            f"the FASTA cannot be indexed: {error}",
             where=text.path,
             expected="sequences of even line length under unique names"
             + (", in whole bgzip blocks" if is_bgzip else ""),
@@ -122,7 +126,7 @@ def _built(fai: Path, text: FastaBytes) -> dict[str, Record]:
 
 
 def _verified(fai: Path, text: FastaBytes) -> dict[str, Record]:
-    """Records of an index, or a DataError that says where it differs from the text."""
+    """Records of an index, or an error that says where it differs from the text."""
     records = _read(fai)
     place = 0
     for name, record in sorted(records.items(), key=lambda item: item[1].offset):
@@ -132,7 +136,7 @@ def _verified(fai: Path, text: FastaBytes) -> dict[str, Record]:
         place = record.end
     rest = text.num_bytes - place
     if rest < 0 or rest > _MAX_HEADER_BYTES or text.read(place, rest).strip(_NEWLINES):
-        raise DataError(f"its last record ends at byte {place}, the text at byte {text.num_bytes}")
+        raise _OtherFileError(f"its last record ends at byte {place}, the text at byte {text.num_bytes}")
     return records
 
 
@@ -145,7 +149,7 @@ def _require_header(name: str, before: bytes, is_first: bool) -> None:
     is_whole = before.endswith(b"\n") and (is_first or before[:1] in (b"\r", b"\n"))
     words = lines[0][1:].split() if len(lines) == 1 and lines[0].startswith(b">") else []
     if not is_whole or not words or words[0].decode(errors="replace") != name:
-        raise DataError(f"the header of {name} is not where the index says")
+        raise _OtherFileError(f"the header of {name} is not where the index says")
 
 
 def _require_lines(name: str, record: Record, text: FastaBytes) -> None:
@@ -159,7 +163,7 @@ def _require_lines(name: str, record: Record, text: FastaBytes) -> None:
         ending not in (b"\n", b"\r\n") or first[: record.line_bases].strip(_NEWLINES) != first[: record.line_bases]
     )
     if is_wrong or last in (b"", b"\r", b"\n"):
-        raise DataError(f"the lines of {name} are not as long as the index says")
+        raise _OtherFileError(f"the lines of {name} are not as long as the index says")
 
 
 def _read(fai: Path) -> dict[str, Record]:
@@ -172,10 +176,10 @@ def _read(fai: Path) -> dict[str, Record]:
                 not record.length or 0 < record.line_bases <= record.line_bytes <= record.line_bases + 2
             )
             if not is_possible or name in records:
-                raise DataError(f"the line of {name!r} is wrong or there twice")
+                raise _OtherFileError(f"the line of {name!r} is wrong or there twice")
             records[name] = record
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"it cannot be read: {error}") from error
+        raise _OtherFileError(f"it cannot be read: {error}") from error
     if not records:
-        raise DataError("it is empty")
+        raise _OtherFileError("it is empty")
     return records

@@ -111,7 +111,7 @@ class Reference:
         raw, left, right = self._letters(interval)
         table = _REVERSE_CODES if interval.is_reverse else _FORWARD_CODES
         found = np.frombuffer(raw.translate(table, _NEWLINES), dtype=np.uint8)
-        self._require_bases(found, raw, interval, left, right)
+        self._require_bases(found, raw, interval, left=left, right=right)
         codes = np.full(interval.width, UNKNOWN, dtype=np.uint8)
         if interval.is_reverse:
             codes[right : interval.width - left] = found[::-1]
@@ -123,7 +123,7 @@ class Reference:
         """Bases of a window as upper-case text; IUPAC letters stay, bases outside the chromosome are ``N``."""
         raw, left, right = self._letters(interval)
         found = np.frombuffer(raw.translate(_FORWARD_CODES, _NEWLINES), dtype=np.uint8)
-        self._require_bases(found, raw, interval, left, right)
+        self._require_bases(found, raw, interval, left=left, right=right)
         letters = raw.translate(None, _NEWLINES).upper()
         letters = b"N" * left + letters + b"N" * right
         return (letters.translate(_COMPLEMENT)[::-1] if interval.is_reverse else letters).decode("ascii")
@@ -148,7 +148,9 @@ class Reference:
             raise self._damaged(f"lines do not end where the index says at {interval}")
         return raw, start - interval.start, interval.end - end
 
-    def _require_bases(self, found: NDArray[np.uint8], raw: bytes, interval: Interval, left: int, right: int) -> None:
+    def _require_bases(
+        self, found: NDArray[np.uint8], raw: bytes, interval: Interval, *, left: int, right: int
+    ) -> None:
         if found.size != interval.width - left - right:
             raise self._damaged(f"{found.size} of {interval.width - left - right} bases found at {interval}")
         if found.size and found.max() > UNKNOWN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from Bio import bgzf
 
@@ -73,13 +74,14 @@ def test_corrupt_bgzip_is_found_although_the_index_is_good(tiny_dataset: Path) -
     path.write_bytes(content)
     os.utime(path, ns=(modified.st_atime_ns, modified.st_mtime_ns))
     found = errors_of(check(tiny_dataset))
-    assert "the bgzip FASTA is corrupt" in found["genome.fa.gz: content"]
+    assert "the bgzip FASTA is corrupt" in found["genome.fa.gz: opens"]  # where the last record ends
 
 
 def test_assembly_bounds_and_splits(tiny_dataset: Path) -> None:
     folder = tiny_dataset.parent
     fasta = (folder / "genome.fa").read_text()
     (folder / "genome.fa").write_text(fasta[: fasta.index(">chr6") + 6 + 61 * 100])
+    (folder / "genome.fa.fai").unlink(missing_ok=True)
     tiny_dataset.write_text(tiny_dataset.read_text().replace("val: [chr5]", "val: [chr55]"))
     found = errors_of(check(tiny_dataset))
     assert set(found) == {
@@ -108,3 +110,19 @@ def test_warnings_do_not_fail(tiny_dataset: Path) -> None:
     assert told["rows"] == "61 rows, 60 genes; dropped 1 (1 duplicate gene id: G000)"
     assert "reach past a chromosome end" in told["windows"]
     assert "1 end past their chromosome" in told["inside chromosomes"]
+
+
+def test_a_block_that_no_record_begins_in_is_read_too(tiny_dataset: Path) -> None:
+    path = tiny_dataset.parent / "genome.fa.gz"
+    lines = (tiny_dataset.parent / "genome.fa").read_text()
+    with bgzf.BgzfWriter(str(path), "wb") as handle:
+        rng = np.random.default_rng(0)
+        long = "".join(rng.choice(list("ACGT"), 300_000))
+        handle.write((lines + ">chr7\n" + long + "\n>chr8\n" + "A" * 100_000 + "\n").encode())
+    tiny_dataset.write_text(tiny_dataset.read_text().replace("genome.fa", "genome.fa.gz"))
+    assert check(tiny_dataset).ok
+    content = bytearray(path.read_bytes())
+    middle = len(content) * 3 // 4
+    content[middle : middle + 10] = b"\xff" * 10
+    path.write_bytes(content)
+    assert list(errors_of(check(tiny_dataset))) == ["genome.fa.gz: content"]
