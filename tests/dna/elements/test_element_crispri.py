@@ -11,16 +11,17 @@ import pyBigWig
 import pytest
 
 from seqexp.cli.benchmark import main
+from seqexp.cli.main import main as seqexp
 from seqexp.core.errors import DataError
 from seqexp.dna.elements.crispri import (
     baseline_scores,
     element_scores,
     mask_scores,
     read_elements,
-    read_pairs,
     score_table,
     track_scores,
 )
+from seqexp.dna.elements.crispri_pairs import read_pairs
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.genome.interval import Interval
 
@@ -71,7 +72,7 @@ def test_elements_of_a_gene_count_for_that_gene_by_symbol_or_id(pairs_file: Path
     bed.write_text("chr1\t1000\t1100\tpeak_1\t3\t.\n")
     scores, is_covered = element_scores(pairs, read_elements(bed, pairs))
     assert scores.tolist() == [3.0, 0.0, 3.0, 0.0]
-    assert is_covered.all()
+    assert is_covered.tolist() == [True, True, True, False]  # nothing is known of chr2
 
 
 def test_overlapping_elements_are_all_found() -> None:
@@ -121,6 +122,154 @@ def test_what_is_no_benchmark_is_refused(pairs_file: Path, tmp_path: Path) -> No
     table.assign(Regulated="FALSE").to_csv(pairs_file, sep="\t", index=False)
     with pytest.raises(DataError, match="0 of them regulated"):
         read_pairs(pairs_file)
+
+
+@pytest.mark.parametrize("words", [("TRUE", "FALSE"), ("true", "False"), ("T", "f"), ("1", "0"), (" TRUE", "FALSE ")])
+def test_a_verdict_is_yes_or_no_and_na_is_none(pairs_file: Path, words: tuple[str, str]) -> None:
+    table = pd.read_csv(pairs_file, sep="\t", dtype=str)
+    spelt = [words[0], words[1], "NA", words[0], words[1]]
+    table.assign(Regulated=spelt).to_csv(pairs_file, sep="\t", index=False)
+    pairs = read_pairs(pairs_file)
+    assert pairs["is_positive"].tolist() == [True, False, True]
+    assert pairs.attrs["num_dropped"] == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "words"),
+    [
+        ("Regulated", "yes", "'yes' in column 'Regulated' is no verdict"),
+        ("Regulated", "TRUE;FALSE", "is no verdict"),
+        ("Regulated", "-1", "is no verdict"),
+        ("Regulated", "0.3", "is no verdict"),
+        ("startTSS", "x", "'x' is not a number in column 'startTSS'"),
+        ("startTSS", "inf", "infinite values in column 'startTSS'"),
+        ("chromStart", "1400.5", "'1400.5' in column 'chromStart' is not a position"),
+        ("chromStart", "", "is not a position"),
+        ("chromStart", "1600", "empty, negative or turned round"),
+        ("chromEnd", "4611686018427387904", "is not a position"),
+        ("chrom", "", "no name in column 'chrom'"),
+    ],
+)
+def test_a_cell_that_says_nothing_is_told_with_its_row(pairs_file: Path, column: str, cell: str, words: str) -> None:
+    table = pd.read_csv(pairs_file, sep="\t", dtype=str, keep_default_na=False)
+    table.loc[1, column] = cell
+    table.to_csv(pairs_file, sep="\t", index=False)
+    with pytest.raises(DataError, match=words) as caught:
+        read_pairs(pairs_file)
+    assert "data row 2" in str(caught.value)
+
+
+def bed(path: Path, chroms: tuple[str, str], columns: int = 5) -> Path:
+    """Elements over the first and the fourth pair, named by no gene."""
+    rows = [(chroms[0], 900, 1300, "e1", "700"), (chroms[1], 1100, 1200, "e2", "600")]
+    rows += [(chroms[0], 1500, 1700, "e3", "5")]
+    path.write_text("".join("\t".join(map(str, row[:columns])) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("chroms", [("1", "2"), ("CHR1", "Chr2"), ("chr01", "02"), ("chromosome1", "chr_2")])
+def test_other_names_of_the_chromosomes_change_no_score(
+    pairs_file: Path, tmp_path: Path, chroms: tuple[str, str]
+) -> None:
+    pairs = read_pairs(pairs_file)
+    expected = element_scores(pairs, read_elements(bed(tmp_path / "same.bed", ("chr1", "chr2")), pairs))
+    found = element_scores(pairs, read_elements(bed(tmp_path / "other.bed", chroms), pairs))
+    for values, same in zip(found, expected):
+        assert values.tolist() == same.tolist()
+    windows = tuple(Interval(chrom, 0, 4000, "+") for chrom in chroms)
+    values = np.linspace(0, 1, 40, dtype=np.float32).reshape(2, 20)
+    masks = MaskSet(("ENSG01", "ENSG03"), windows, values, 200, dict.fromkeys(chroms, 10**6))
+    scores, is_covered = mask_scores(pairs, masks)
+    assert is_covered.tolist() == [True, True, False, True]
+    assert scores.tolist() == [values[0, 7], values[0, 7], 0, values[1, 7]]
+
+
+def test_elements_of_three_columns_score_alike_and_order_pairs_by_overlap(pairs_file: Path, tmp_path: Path) -> None:
+    pairs = read_pairs(pairs_file)
+    three = bed(tmp_path / "three.bed", ("1", "2"), columns=3)
+    with pytest.raises(DataError, match=r"three.bed do not order the 4 pairs: every pair scores 1"):
+        element_scores(pairs, read_elements(three, pairs), "three.bed")
+    three.write_text("".join(three.read_text().splitlines(keepends=True)[:2]))
+    scores = element_scores(pairs, read_elements(three, pairs))[0]
+    assert scores.tolist() == [1, 0, 1, 1]
+    out = tmp_path / "table.tsv"
+    arguments = ["crispri", "--pairs", str(pairs_file), "--resamples", "5", "--out", str(out)]
+    assert main([*arguments, "--elements", f"x={three}"]) == 0
+    table = pd.read_csv(out, sep="\t").set_index(["score", "pairs"])
+    assert table.loc[("x", "all"), "auprc"] == pytest.approx(2 / 3 * 1.0)  # both positives among the three that tie
+    assert table.loc[("x", "all"), "coverage"] == 1.0
+
+
+def test_files_of_seqexp_elements_belong_to_genes_whatever_their_names_carry(pairs_file: Path, tmp_path: Path) -> None:
+    """United elements name several genes; a narrowPeak numbers the elements of a gene."""
+    pairs, path = read_pairs(pairs_file), tmp_path / "elements.bed"
+    path.write_text("chr1\t1000\t1100\tENSG01.7,ENSG02\t3\t.\nchr2\t1200\t1300\tENSG09\t4\t.\n")
+    scores, is_covered = element_scores(pairs, read_elements(path, pairs))
+    assert scores.tolist() == [3, 0, 3, 0]
+    assert is_covered.tolist() == [True, True, True, False]
+    path.write_text("chr1\t1000\t1100\tENSG01.7_1\t3\t.\nchr2\t1200\t1300\tRP11-3.4_12\t4\t.\n")
+    scores, is_covered = element_scores(pairs, read_elements(path, pairs))
+    assert scores.tolist() == [3, 0, 0, 4]
+    assert is_covered.tolist() == [True, True, False, True]
+
+
+def test_any_element_ranks_above_none(pairs_file: Path) -> None:
+    pairs = read_pairs(pairs_file)
+    rows = [("chr1", 900, 1300, -3.0), ("chr2", 1000, 1100, 0.0)]
+    elements = pd.DataFrame(rows, columns=["chrom", "start", "end", "score"])
+    assert element_scores(pairs, elements)[0].tolist() == [1.0, 0.0, 1.0, 4.0]
+
+
+def test_what_touches_no_pair_is_an_error_and_no_score(
+    pairs_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = tmp_path / "far.bed"
+    far.write_text("chr1\t90000\t91000\ta\t5\n")
+    other = bed(tmp_path / "other.bed", ("NC_000001.11", "23"))
+    genes = tmp_path / "genes.bed"
+    genes.write_text("chr1\t1000\t1100\tENSG77\t5\n")
+    empty = tmp_path / "empty.bed"
+    empty.write_text("")
+    for number, (gene, chrom, start) in enumerate(
+        (("ENSG01", "scaffold_1", 0), ("Z", "chr1", 0), ("ENSG01", "1", 9000))
+    ):
+        window = Interval(chrom, start, start + 4000, "+")
+        values = np.linspace(0, 1, 20, dtype=np.float32)[None]
+        MaskSet((gene,), (window,), values, 200, {chrom: 10**6}).save(tmp_path / f"m{number}.npz")
+    with pyBigWig.open(str(tmp_path / "empty.bw"), "w") as track:
+        track.addHeader([("chr9", 10_000)])
+        track.addEntries(["chr9"], [0], ends=[50], values=[1.0])
+    cases = {
+        f"--elements={far}": "far.bed do not order the 4 pairs: no element of theirs reaches a pair",
+        f"--elements={other}": "no chromosome name of other.bed occurs in the pairs",
+        f"--elements={genes}": "genes.bed cover none of the 4 pairs",
+        f"--elements={empty}": "no intervals",
+        f"--masks={tmp_path / 'm0.npz'}": "no chromosome name of the pairs occurs in m0.npz",
+        f"--masks={tmp_path / 'm1.npz'}": "m1.npz cover none of the 4 pairs",
+        f"--masks={tmp_path / 'm2.npz'}": "m2.npz cover none of the 4 pairs",
+        f"--tracks={tmp_path / 'empty.bw'}": "no chromosome name of the pairs occurs in empty.bw",
+    }
+    for flags, words in cases.items():
+        out = tmp_path / "table.tsv"
+        assert seqexp(["benchmark", "crispri", "--pairs", str(pairs_file), "--out", str(out), *flags.split()]) == 2, (
+            flags
+        )
+        error = capsys.readouterr().err
+        assert words in error, flags
+        assert "Traceback" not in error
+        assert not out.exists()
+
+
+def test_two_scores_of_one_name_are_refused_and_what_is_left_out_is_told(
+    pairs_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["benchmark", "crispri", "--pairs", str(pairs_file), "--resamples", "5"]
+    arguments += ["--out", str(tmp_path / "table.tsv")]
+    first = bed(tmp_path / "first.bed", ("chr1", "chrUn_1"))
+    assert seqexp([*arguments, "--elements", f"1 / distance={first}"]) == 2
+    assert "two scores named '1 / distance'" in capsys.readouterr().err
+    assert seqexp([*arguments, "--elements", str(first)]) == 0
+    assert "1 of 3 rows of first.bed are left out" in capsys.readouterr().out
 
 
 @pytest.mark.realdata
