@@ -49,7 +49,7 @@ ALLOWED = {
 NO_TORCH = ("core", "dna.genome", "dna.simulation", "histology.slides", "histology.simulation")
 NETWORK_PARTS = ("dna.encoders", "dna.selectors", "dna.heads", "histology.encoders")
 OPTIONAL = {"mamba_ssm", "causal_conv1d", "numba", "safetensors", "transformers", "timm", "MACS3"} | {
-    *("tifffile", "imagecodecs", "openslide", "anndata", "spatialdata", "peft"),
+    *("tifffile", "imagecodecs", "openslide", "anndata", "h5py", "pyarrow", "spatialdata", "peft"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -87,6 +88,53 @@ def name(value: Any, path: Path, key: str) -> str:
         expected="a name",
         fix='put the name in quotes, such as "1.10" or "true"',
     )
+
+
+def number(
+    content: Mapping[str, Any],
+    key: str,
+    path: Path,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    default: float | None = None,
+    prefix: str = "",
+) -> float:
+    """A finite number from ``low`` to ``high``; ``default`` if the key is absent, without one it must be there."""
+    value = content.get(key, default)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high or math.isinf(value):  # NaN fails the comparison
+        raise ConfigError(f"{prefix}{key}: {shown(value)}", where=path, expected="a number" + _span(low, high))
+    return float(value)
+
+
+def whole_number(
+    content: Mapping[str, Any],
+    key: str,
+    path: Path,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    default: int | None = None,
+    prefix: str = "",
+) -> int:
+    """Like :func:`number`, without a fraction."""
+    value = content.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{prefix}{key}: {shown(value)}", where=path, expected="a whole number" + _span(low, high))
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: short."""
+    told = repr(value)
+    return told if len(told) <= 80 else told[:77] + "…"
+
+
+def _span(low: float, high: float) -> str:
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    return f" from {low:g} to {high:g}" if math.isfinite(high) else f" of at least {low:g}"
 
 
 def name_list(value: Any, path: Path, key: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from seqexp.core.check import Asker, CheckReport
 from seqexp.histology.slides.joining import measured_pitch_um
+from seqexp.histology.slides.orientation import array_layout
 from seqexp.histology.slides.platforms import platform_of
 from seqexp.histology.slides.slide import Slide
 from seqexp.histology.slides.slide_set import SlideSet
@@ -69,7 +70,15 @@ def _check_spots(ask: Asker, name: str, slide: Slide, table: SpotTable) -> None:
 
     ask(name, "join", joined)
     ask(name, "counts", depth)
+
+    def orientation() -> tuple[str, bool]:
+        layout = array_layout(table.frame)
+        if layout is None:
+            return "no grid to compare", True
+        return layout.render(), layout.is_upright or layout.is_mirrored
+
     ask(name, "pitch", pitch)
+    ask(name, "orientation", orientation)
     ask(name, "tissue", tissue)
 
 

@@ -34,7 +34,7 @@ _KEYS = (
     "genes",
     "splits",
 )
-_SLIDE_KEYS = ("image", "mpp", "max_image_mpx", "section", "patient", "study", "platform", "layout")
+_SLIDE_KEYS = ("image", "mpp", "max_image_mpx", "mirrored", "section", "patient", "study", "platform", "layout")
 _TRANSFORM_KEYS = ("scope", "target_sum", "log", "smooth", "standardize")
 _GENE_KEYS = ("select", "num", "min_spots", "use_all_splits", "list", "chosen_on")
 _SPLIT_KEYS = (
@@ -72,6 +72,8 @@ class SlideSpec:
     slide, section, patient, study, platform : str
     max_image_mpx : float
         Megapixels that the image may have if it can only be decoded as a whole.
+    is_mirrored : bool
+        The image shows the array as in a mirror.
     """
 
     image: Path
@@ -85,6 +87,7 @@ class SlideSpec:
     study: str
     platform: str
     max_image_mpx: float = DEFAULT_MAX_MPX
+    is_mirrored: bool = False
 
     def origin(self, mpp: float) -> Origin:
         """What is written beside every spot, with the scale of the opened image."""
@@ -237,6 +240,7 @@ def _slide(name: str, entry: Any, content: Mapping[str, Any], path: Path) -> Sli
         patient=str(entry["patient"]),
         study=str(entry.get("study", content.get("study", ""))),
         platform=platform,
+        is_mirrored=flag(entry, "mirrored", path),
     )
 
 

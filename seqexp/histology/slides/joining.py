@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy.spatial import cKDTree
 
 from seqexp.core.errors import DataError
+from seqexp.histology.slides.counts import whole_counts
 from seqexp.histology.slides.graph import spot_graph
 from seqexp.histology.slides.panel import GenePanel
 from seqexp.histology.slides.platforms import platform_of
@@ -54,6 +54,8 @@ class RawSpots:
     panel : GenePanel
     report : JoinReport
         What the reader itself left out.
+    pitch_um : float or None
+        Distance between neighbours where the files tell it.
     """
 
     positions: pd.DataFrame
@@ -61,6 +63,7 @@ class RawSpots:
     counts: Any
     panel: GenePanel
     report: JoinReport = field(default_factory=lambda: JoinReport(0))
+    pitch_um: float | None = None
 
 
 def join(raw: RawSpots, origin: Origin, where: str | Path) -> SpotTable:
@@ -79,7 +82,7 @@ def join(raw: RawSpots, origin: Origin, where: str | Path) -> SpotTable:
     is_placed = rows >= 0
     frame = raw.positions.iloc[rows[is_placed]].reset_index(drop=True)
     unseen = raw.positions["barcode"][~raw.positions["barcode"].isin(raw.barcodes)]
-    report = JoinReport(int(is_placed.sum()), raw.report.dropped, raw.report.examples)
+    report = replace(raw.report, num_kept=int(is_placed.sum()))
     report = report.with_dropped("counts without a position", raw.barcodes[~is_placed])
     report = report.with_dropped("position without counts", unseen)
     if not report.num_kept:
@@ -99,39 +102,6 @@ def join(raw: RawSpots, origin: Origin, where: str | Path) -> SpotTable:
     kept = counts[np.flatnonzero(is_placed)]
     frame["total_counts"] = np.asarray(kept.sum(axis=1)).ravel().astype(np.int64)
     return SpotTable(frame, kept, raw.panel, {origin.slide: report})
-
-
-def whole_counts(counts: Any, where: str | Path) -> sparse.csr_matrix:
-    """Counts as CSR int32 (S, G).
-
-    Raises
-    ------
-    DataError
-        A count is negative, not finite or not whole.
-    """
-    matrix = sparse.csr_matrix(counts)
-    values = matrix.data
-    is_bad = ~np.isfinite(values) | (values < 0) | (values != np.floor(values))
-    if is_bad.any():
-        examples = ", ".join(f"{value:g}" for value in values[is_bad][:3])
-        kind = "negative" if np.nanmin(values) < 0 else "not whole numbers"
-        raise DataError(
-            f"{int(is_bad.sum())} counts are {kind}: {examples}",
-            where=where,
-            expected="raw counts: whole numbers of at least 0",
-            fix="give the raw counts, not normalised or log-transformed values",
-        )
-    matrix.eliminate_zeros()
-    return matrix.astype(np.int32)
-
-
-def sum_columns(counts: sparse.spmatrix, symbols: Iterable[str]) -> tuple[sparse.csr_matrix, tuple[str, ...], int]:
-    """Counts with the columns of one symbol summed, the symbols in order of appearance, and how many columns went."""
-    codes, unique = pd.factorize(pd.Index(symbols))
-    if len(unique) == len(codes):
-        return sparse.csr_matrix(counts), tuple(unique), 0
-    merge = sparse.csr_matrix((np.ones(len(codes), np.int64), (np.arange(len(codes)), codes)))
-    return sparse.csr_matrix(counts @ merge), tuple(unique), len(codes) - len(unique)
 
 
 def require_inside(table: SpotTable, width_px: int, height_px: int, where: str | Path) -> None:
@@ -156,37 +126,52 @@ def require_inside(table: SpotTable, width_px: int, height_px: int, where: str |
 
 
 def measured_pitch_um(frame: pd.DataFrame) -> float | None:
-    """Median distance of neighbours along the grid of one slide; None without a grid or neighbours.
+    """Median distance of neighbours on one slide; None without a grid where the platform has no pitch either.
 
-    It tells how wide a pixel is where the pitch of the platform is known.
+    Along the grid where there is one, else to the nearest spot. It tells how wide a pixel is where the pitch of the
+    platform is known.
     """
-    grid = platform_of(frame["platform"].iloc[0]).grid
-    if grid == "none" or (frame["row"] < 0).any():
-        return None
-    graph = spot_graph(frame, grid)
+    platform = platform_of(frame["platform"].iloc[0])
+    if platform.grid == "none" or (frame["row"] < 0).any():
+        return None if platform.pitch_um is None else _nearest_um(frame)
+    graph = spot_graph(frame, platform.grid)
     places = frame[["row", "column"]].to_numpy()
     step = np.abs(places[graph.sources] - places[graph.indices]).sum(axis=1)
-    distance = graph.distance_um[step == (1 if grid == "square" else 2)]  # not the diagonals of a square
+    distance = graph.distance_um[step == (1 if platform.grid == "square" else 2)]  # not the diagonals of a square
     return float(np.median(distance)) if len(distance) else None
 
 
-def require_pitch(table: SpotTable, where: str | Path) -> None:
-    """Check that neighbouring spots are as far apart as the platform makes them.
+def _nearest_um(frame: pd.DataFrame) -> float | None:
+    if len(frame) < 2:
+        return None
+    distance, _ = cKDTree(frame[["x_um", "y_um"]].to_numpy()).query(frame[["x_um", "y_um"]].to_numpy(), 2)
+    return float(np.median(distance[:, 1]))
+
+
+def require_pitch(table: SpotTable, where: str | Path, stated_um: float | None = None) -> None:
+    """Check that neighbouring spots are as far apart as the platform makes them, or as the files state.
 
     Raises
     ------
     DataError
         They are not, by more than a quarter: mpp is wrong, or it belongs to an image of another size.
     """
-    expected, found = platform_of(table.frame["platform"].iloc[0]).pitch_um, measured_pitch_um(table.frame)
+    expected, found = expected_pitch_um(table, stated_um), measured_pitch_um(table.frame)
     if expected is not None and found is not None and abs(found / expected - 1) > _PITCH_TOLERANCE:
         mpp = float((table.frame["x_um"] / table.frame["x_px"]).median())
+        has_grid = bool((table.frame["row"] >= 0).all())
         raise DataError(
-            f"neighbouring spots are {found:.0f} um apart at {mpp:.4g} microns per pixel",
+            f"neighbouring spots are {found:.3g} um apart at {mpp:.4g} microns per pixel",
             where=where,
             expected=f"about {expected:g} um, as on every {table.frame['platform'].iloc[0]} slide",
-            fix=f"mpp: {mpp * expected / found:.4g}, or another platform",
+            fix=(f"mpp: {mpp * expected / found:.4g}, or another platform" if found else "another platform")
+            + ("" if has_grid else "; or there are two sections in the file"),
         )
+
+
+def expected_pitch_um(table: SpotTable, stated_um: float | None = None) -> float | None:
+    """Distance of neighbours that the files state, or the platform; None where neither does."""
+    return stated_um if stated_um is not None else platform_of(table.frame["platform"].iloc[0]).pitch_um
 
 
 def _require_once(names: pd.Index, what: str, where: str | Path) -> None:

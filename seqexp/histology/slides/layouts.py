@@ -32,7 +32,7 @@ def _spatialdata(image: Path, folder: Path, **options: Any) -> RawSpots:
 # layout -> (reader, keys of a slide that are paths, keys that are options)
 LAYOUTS: Mapping[str, tuple[Callable[..., RawSpots], tuple[str, ...], tuple[str, ...]]] = {
     "st": (_st, ("counts", "spots"), ()),
-    "spaceranger": (_spaceranger, ("folder",), ("only_tissue",)),
+    "spaceranger": (_spaceranger, ("folder",), ("only_tissue", "bin_um")),
     "h5ad": (_h5ad, ("file",), ("layer", "library", "library_key", "only_tissue")),
     "spatialdata": (_spatialdata, ("folder",), ("table", "layer", "only_tissue", "coordinate_system")),
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
+
+_VERSION = re.compile(r"\.\d+(?=$|_PAR_Y$)")
+_NO_ID = ("", "nan", "na", "<na>", "none", "null")
+
+
+def known_ids(ids: Iterable[object]) -> tuple[str, ...]:
+    """Gene ids as files hold them, without version; empty where there is none, or where it stands for several genes."""
+    names = [_VERSION.sub("", str(gene).strip()) for gene in ids]
+    names = ["" if name.lower() in _NO_ID else name for name in names]
+    times = Counter(names)
+    return tuple(name if times[name] == 1 else "" for name in names)
 
 
 @dataclass(frozen=True)
@@ -22,12 +35,12 @@ class GenePanel:
     symbols : tuple of str
         Gene symbols (G,), each once.
     ensembl : tuple of str or None
-        Ensembl ids of the same genes without version; empty where unknown.
+        Ensembl ids of the same genes without version; empty where unknown (:func:`known_ids`).
 
     Raises
     ------
     DataError
-        A symbol or an Ensembl id occurs twice, or the two lists differ in length.
+        A symbol is empty, a symbol or an Ensembl id occurs twice, or the two lists differ in length.
     """
 
     symbols: tuple[str, ...]
@@ -35,10 +48,13 @@ class GenePanel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(str(symbol) for symbol in self.symbols))
+        if any(not symbol.strip() for symbol in self.symbols):
+            place = next(i for i, symbol in enumerate(self.symbols) if not symbol.strip())
+            raise DataError(f"gene {place + 1} of {len(self.symbols)} has no name", expected="a name for every gene")
         _require_unique(self.symbols, "gene symbols")
         if self.ensembl is None:
             return
-        object.__setattr__(self, "ensembl", tuple(str(gene).split(".")[0] for gene in self.ensembl))
+        object.__setattr__(self, "ensembl", tuple(_VERSION.sub("", str(gene)) for gene in self.ensembl))
         if len(self.ensembl) != len(self.symbols):
             raise DataError(f"{len(self.symbols)} symbols and {len(self.ensembl)} Ensembl ids", expected="one id each")
         _require_unique([gene for gene in self.ensembl if gene], "Ensembl ids")
@@ -147,7 +163,7 @@ class GenePanel:
         )
 
     def _column(self, name: str, aliases: Mapping[str, str]) -> int:
-        plain = name.split(".")[0] if name.startswith("ENS") else name
+        plain = _VERSION.sub("", name) if name.startswith("ENS") else name
         for candidate in (name, plain, name.upper(), aliases.get(name), aliases.get(name.upper())):
             if candidate is not None and candidate in self._rows:
                 return self._rows[candidate]

@@ -22,19 +22,23 @@ class Platform:
         Distance between the centres of neighbouring spots, and diameter of one; None where the data decide.
     grid : {"square", "hex", "none"}
         ``hex`` counts as the 10x files do: columns of one row differ by 2, those of the next row lie between them.
+    is_mirrored : bool or None
+        Whether the image shows the array as in a mirror; None where both occur. Visium HD images are taken of the
+        slide that the tissue was moved from, face to face: most are mirror images.
     """
 
     name: str
     pitch_um: float | None
     diameter_um: float | None
     grid: Grid
+    is_mirrored: bool | None = None
 
 
 PLATFORMS = {
     platform.name: platform
     for platform in (
-        Platform("ST", 200.0, 100.0, "square"),
-        Platform("Visium", 100.0, 55.0, "hex"),
+        Platform("ST", 200.0, 100.0, "square", is_mirrored=False),
+        Platform("Visium", 100.0, 55.0, "hex", is_mirrored=False),
         Platform("VisiumHD", None, None, "square"),
         Platform("Xenium", None, None, "none"),
         Platform("other", None, None, "none"),

@@ -17,6 +17,7 @@ from seqexp.histology.slides.description import SetSpec, SplitSpec, load_set
 from seqexp.histology.slides.joining import join, require_inside, require_pitch
 from seqexp.histology.slides.layouts import read_spots
 from seqexp.histology.slides.leaks import LeakAudit, PretrainingManifest, audit_leaks
+from seqexp.histology.slides.orientation import require_orientation, require_proportions
 from seqexp.histology.slides.panel import GenePanel
 from seqexp.histology.slides.selection import GeneSelection
 from seqexp.histology.slides.slide import Slide
@@ -112,8 +113,10 @@ class SlideSet:
         where = f"slide {name}: " + ", ".join(map(str, spec.paths.values()))
         raw = read_spots(spec.layout, spec.image, spec.paths, spec.options)
         table = join(raw, spec.origin(slide.mpp), where)
+        require_orientation(table, where, spec.is_mirrored)
         require_inside(table, slide.width_px, slide.height_px, where)
-        require_pitch(table, where)
+        require_proportions(table, where)
+        require_pitch(table, where, raw.pitch_um)
         return table
 
     @cached_property

@@ -1,58 +1,66 @@
-"""Output folders of 10x Space Ranger: a feature-barcode matrix and the positions of the spots."""
+"""Output folders of 10x Space Ranger, Visium and Visium HD: a feature-barcode matrix and the positions of spots."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
+import re
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from scipy import io, sparse
 
 from seqexp.core.errors import DataError
+from seqexp.core.json import load_json
+from seqexp.core.yaml_fields import number
+from seqexp.histology.slides.feature_matrix import read_feature_matrix
+from seqexp.histology.slides.flags import read_flags
 from seqexp.histology.slides.joining import RawSpots
-from seqexp.histology.slides.panel import GenePanel
+from seqexp.histology.slides.positions import NAMES, read_positions
 from seqexp.histology.slides.spots import JoinReport
 
-_POSITIONS = ("tissue_positions.parquet", "tissue_positions.csv", "tissue_positions_list.csv")
 _MATRICES = ("filtered_feature_bc_matrix", "raw_feature_bc_matrix")
-_COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
 _SCALES = {"hires": "tissue_hires_scalef", "lowres": "tissue_lowres_scalef"}
-_BROKEN = (OSError, ValueError, KeyError, IndexError, EOFError, zlib.error, pd.errors.ParserError)
+_BINS, _BIN = "binned_outputs", re.compile(r"square_(\d{3})um")
+_SUFFIX = re.compile(r"-\d+$")
+_MISMATCH = 0.05
 
 
-def read_spaceranger(folder: Path, image: Path | None = None, only_tissue: bool = True) -> RawSpots:
+def read_spaceranger(
+    folder: Path, image: Path | None = None, only_tissue: bool = True, bin_um: int | None = None
+) -> RawSpots:
     """Read the ``outs`` folder of one section.
 
     Parameters
     ----------
     folder : Path
-        ``outs``, or the folder that holds it.
+        ``outs``, or the folder that holds it; of Visium HD also the folder of one bin (``square_008um``).
     image : Path, optional
         Image of the slide. If it is one of the downscaled ones (``tissue_hires_image.png``, …), positions are scaled to
         its pixels by ``scalefactors_json.json``.
     only_tissue : bool
         Leave out spots that Space Ranger did not find under tissue.
+    bin_um : int, optional
+        Width of the bins of Visium HD, where the folder holds several.
 
     Raises
     ------
     DataError
-        A file is missing or damaged, or there is no gene expression in the matrix.
+        A file is missing or damaged, there is no gene expression in the matrix, the width of bins is not told, or the
+        positions are those of another section.
     """
-    folder = folder / "outs" if (folder / "outs").is_dir() else folder
-    matrix = _matrix_of(folder)
-    try:
-        barcodes, counts, panel, kinds = _read_h5(matrix) if matrix.suffix == ".h5" else _read_mtx(matrix)
-    except _BROKEN as error:
-        raise DataError(f"the matrix cannot be read: {error}", where=matrix, expected="a whole 10x matrix") from error
-    positions = _positions(folder)
-    report = JoinReport(0).with_dropped("features that are not gene expression", kinds)
+    folder = _with_bins(folder / "outs" if (folder / "outs").is_dir() else folder, bin_um)
+    matrix, positions_file = _matrix_of(folder), _positions_of(folder)
+    found = read_feature_matrix(matrix)
+    positions = read_positions(positions_file)
+    report = JoinReport(0).with_dropped("features that are not gene expression", found.others)
+    barcodes = found.barcodes
+    if not positions["barcode"].isin(barcodes).any():
+        barcodes, positions, report = _without_suffix(barcodes, positions, report)
+    is_tissue, is_unknown = read_flags(positions["in_tissue"], "in_tissue", positions_file)
+    if matrix.name.startswith("filtered"):
+        _require_same_section(barcodes, positions["barcode"][is_tissue], positions_file)
     if only_tissue:
-        is_off = (positions["in_tissue"] != 1).to_numpy()
-        report = report.with_dropped("position not under tissue", positions["barcode"][is_off])
-        positions = positions[~is_off]
+        report = report.with_dropped("position whose in_tissue is unknown", positions["barcode"][is_unknown])
+        report = report.with_dropped("position not under tissue", positions["barcode"][~is_tissue & ~is_unknown])
+        positions = positions[is_tissue]
     scale = _scale_of(image, folder)
     frame = pd.DataFrame(
         {
@@ -63,7 +71,30 @@ def read_spaceranger(folder: Path, image: Path | None = None, only_tissue: bool 
             "column": positions["array_col"],
         }
     ).reset_index(drop=True)
-    return RawSpots(frame, barcodes, counts, panel, report)
+    return RawSpots(frame, barcodes, found.counts, found.panel, report=report, pitch_um=_bin_width(folder))
+
+
+def _with_bins(folder: Path, bin_um: int | None) -> Path:
+    """The folder of one width of bins, where the folder is one of Visium HD; else the folder itself."""
+    root = folder if folder.name == _BINS else folder / _BINS
+    if not root.is_dir():
+        if bin_um is not None:
+            raise DataError(f"bin_um: {bin_um}, and no bins", where=folder, expected=f"a folder {_BINS} of Visium HD")
+        return folder
+    widths = sorted(int(match[1]) for path in root.iterdir() if (match := _BIN.fullmatch(path.name)))
+    if bin_um not in widths:
+        raise DataError(
+            "bins of several widths" if bin_um is None else f"no bins of {bin_um} um",
+            where=root,
+            expected="one of: " + ", ".join(f"bin_um: {width}" for width in widths),
+            fix="add bin_um: NUMBER to the slide",
+        )
+    return root / f"square_{bin_um:03d}um"
+
+
+def _bin_width(folder: Path) -> float | None:
+    match = _BIN.fullmatch(folder.name)
+    return float(match[1]) if match else None
 
 
 def _matrix_of(folder: Path) -> Path:
@@ -74,22 +105,37 @@ def _matrix_of(folder: Path) -> Path:
     raise DataError("no feature-barcode matrix", where=folder, expected=" or ".join(f"{m}(.h5)" for m in _MATRICES))
 
 
-def _positions(folder: Path) -> pd.DataFrame:
-    for name in _POSITIONS:
-        path = folder / "spatial" / name
-        if not path.exists():
-            continue
-        try:
-            if path.suffix == ".parquet":
-                return pd.read_parquet(path)
-            has_header = name == "tissue_positions.csv"  # Space Ranger 2 names its columns, earlier ones do not
-            frame = pd.read_csv(path, header=0 if has_header else None, names=None if has_header else _COLUMNS)
-            return frame[_COLUMNS].astype(dict.fromkeys(_COLUMNS[1:], float))
-        except _BROKEN as error:
-            raise DataError(
-                f"the positions cannot be read: {error}", where=path, expected=", ".join(_COLUMNS)
-            ) from error
-    raise DataError("no positions of spots", where=folder / "spatial", expected="one of: " + ", ".join(_POSITIONS))
+def _positions_of(folder: Path) -> Path:
+    for name in NAMES:
+        if (folder / "spatial" / name).is_file():
+            return folder / "spatial" / name
+    raise DataError("no positions of spots", where=folder / "spatial", expected="one of: " + ", ".join(NAMES))
+
+
+def _without_suffix(
+    barcodes: pd.Index, positions: pd.DataFrame, report: JoinReport
+) -> tuple[pd.Index, pd.DataFrame, JoinReport]:
+    """Names without the number of the library (``-1``), where one of the two files has lost it and both stay unique."""
+    bare = pd.Index([_SUFFIX.sub("", name) for name in barcodes])
+    names = positions["barcode"].str.replace(_SUFFIX, "", regex=True)
+    if bare.has_duplicates or names.duplicated().any() or not names.isin(bare).any():
+        return barcodes, positions, report
+    note = "barcodes joined without their number (-1), which one of the files lacks"
+    return bare, positions.assign(barcode=names), report.with_note(note)
+
+
+def _require_same_section(barcodes: pd.Index, under_tissue: pd.Series, where: Path) -> None:
+    """A filtered matrix holds the spots under tissue; where both lists have spots of their own, they do not match."""
+    extra = barcodes[~barcodes.isin(under_tissue)]
+    absent = under_tissue[~under_tissue.isin(barcodes)]
+    if len(extra) > _MISMATCH * len(barcodes) and len(absent) > _MISMATCH * len(under_tissue):
+        raise DataError(
+            f"{len(extra)} of {len(barcodes)} spots of the filtered matrix do not lie under tissue, and {len(absent)} "
+            "that do are not in it",
+            where=where,
+            expected="the positions of the section that the matrix was counted on",
+            fix="give the matrix and the spatial folder of one run of Space Ranger",
+        )
 
 
 def _scale_of(image: Path | None, folder: Path) -> float:
@@ -98,46 +144,4 @@ def _scale_of(image: Path | None, folder: Path) -> float:
     if not found:
         return 1.0
     path = folder / "spatial" / "scalefactors_json.json"
-    try:
-        return float(json.loads(path.read_text())[found[0]])
-    except _BROKEN as error:
-        raise DataError(f"no scale factor {found[0]}", where=path, fix="give the full-resolution image") from error
-
-
-def _read_mtx(folder: Path) -> tuple[pd.Index, Any, GenePanel, list[str]]:
-    features = pd.read_csv(_one_of(folder, "features.tsv"), sep="\t", header=None, dtype=str)
-    barcodes = pd.read_csv(_one_of(folder, "barcodes.tsv"), sep="\t", header=None, dtype=str)[0]
-    path = _one_of(folder, "matrix.mtx")
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as handle:  # type: ignore[attr-defined]
-        counts = sparse.csr_matrix(io.mmread(handle).T)
-    return _genes(pd.Index(barcodes), counts, features[0], features[1], kinds=features.get(2))
-
-
-def _read_h5(path: Path) -> tuple[pd.Index, Any, GenePanel, list[str]]:
-    import h5py
-
-    with h5py.File(path) as file:
-        group = file["matrix"]
-        shape = tuple(int(n) for n in group["shape"][:])  # genes x barcodes, stored by columns
-        counts = sparse.csc_matrix((group["data"][:], group["indices"][:], group["indptr"][:]), shape).T.tocsr()
-        ids, names, kinds = (pd.Series(group[f"features/{k}"].asstr()[:]) for k in ("id", "name", "feature_type"))
-        return _genes(pd.Index(group["barcodes"].asstr()[:]), counts, ids, names, kinds=kinds)
-
-
-def _genes(
-    barcodes: pd.Index, counts: Any, ids: pd.Series, names: pd.Series, *, kinds: pd.Series | None
-) -> tuple[pd.Index, Any, GenePanel, list[str]]:
-    """Only gene expression; a symbol that stands for several genes is followed by the id from its second time on."""
-    is_gene = (kinds == "Gene Expression").to_numpy() if kinds is not None else [True] * len(ids)
-    others = list(names[~pd.Series(is_gene)])
-    ids, names = ids[is_gene].reset_index(drop=True), names[is_gene].reset_index(drop=True)
-    names = names.where(~names.duplicated(), names + "_" + ids)
-    ensembl = tuple(i if i.startswith("ENS") else "" for i in ids)
-    return barcodes, counts[:, is_gene], GenePanel(tuple(names), ensembl), others
-
-
-def _one_of(folder: Path, name: str) -> Path:
-    for path in (folder / f"{name}.gz", folder / name):
-        if path.exists():
-            return path
-    raise OSError(f"{name} is missing")
+    return number(load_json(path), found[0], path, low=1e-6, high=10.0)

@@ -33,11 +33,14 @@ class JoinReport:
         Reason -> how many spots or genes went.
     examples : mapping
         Reason -> up to five names of them.
+    notes : tuple of str
+        What was read otherwise than it stands.
     """
 
     num_kept: int
     dropped: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def with_dropped(self, reason: str, names: Iterable[str]) -> JoinReport:
         """The report with one more reason; without names it stays as it is."""
@@ -47,10 +50,14 @@ class JoinReport:
         dropped, examples = {**self.dropped, reason: len(names)}, {**self.examples, reason: tuple(names[:5])}
         return replace(self, dropped=dropped, examples=examples)
 
+    def with_note(self, note: str) -> JoinReport:
+        """The report with one more note."""
+        return replace(self, notes=(*self.notes, note))
+
     def render(self) -> str:
         """One line for a log."""
         parts = [f"{n} dropped: {reason} ({', '.join(self.examples[reason])} …)" for reason, n in self.dropped.items()]
-        return "; ".join([f"{self.num_kept} spots", *parts])
+        return "; ".join([f"{self.num_kept} spots", *parts, *self.notes])
 
 
 @dataclass(frozen=True)

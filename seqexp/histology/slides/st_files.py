@@ -6,15 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import sparse
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import numbers, read_csv
-from seqexp.histology.slides.joining import RawSpots, sum_columns
+from seqexp.core.tables import read_csv
+from seqexp.histology.slides.counts import sum_columns
+from seqexp.histology.slides.flags import read_flags
+from seqexp.histology.slides.joining import RawSpots
 from seqexp.histology.slides.panel import GenePanel
 from seqexp.histology.slides.spots import JoinReport
 
 _POSITION_COLUMNS = ("x", "y", "pixel_x", "pixel_y")
+# What stands above names of spots; where it does, a header has as many cells as the rows.
+_HEADINGS = ("", "spot", "spots", "spot_id", "barcode", "barcodes", "index", "id", "name", "names", "unnamed: 0")
 
 
 def read_st(counts: Path, spots: Path) -> RawSpots:
@@ -36,45 +41,100 @@ def read_st(counts: Path, spots: Path) -> RawSpots:
     Raises
     ------
     DataError
-        A table cannot be read, lacks a column, or holds something that is no number.
+        A table cannot be read, lacks a column, has rows of another length than its header, or holds something that is
+        no number.
     """
-    table = _counts(counts)
-    try:
-        values = sparse.csr_matrix(table.to_numpy(dtype=np.float64))
-    except ValueError as error:
-        raise DataError(f"a count is not a number: {error}", where=counts, expected="spots x genes, raw") from error
+    names, symbols, values = _counts(counts)
+    positions = _positions(spots)
+    barcodes = positions["x"].astype(str) + "x" + positions["y"].astype(str)
     report = JoinReport(0)
-    positions = read_csv(spots, sep="\t")
-    absent = [name for name in _POSITION_COLUMNS if name not in positions]
-    if absent:
-        raise DataError(f"no column {absent[0]!r}", where=spots, expected=", ".join(_POSITION_COLUMNS))
-    names = positions["x"] + "x" + positions["y"]
-    for column in _POSITION_COLUMNS:
-        positions[column] = numbers(positions, column, spots)
     if "selected" in positions:
-        is_off = (numbers(positions, "selected", spots) != 1).to_numpy()
-        report = report.with_dropped("position not selected as tissue", names[is_off])
-        positions, names = positions[~is_off], names[~is_off]
-    merged, symbols, num_merged = sum_columns(values, table.columns)
+        is_on, is_unknown = read_flags(positions["selected"], "selected", spots)
+        report = report.with_dropped("position whose selected is unknown", barcodes[is_unknown])
+        report = report.with_dropped("position not selected as tissue", barcodes[~is_on & ~is_unknown])
+        positions, barcodes = positions[is_on], barcodes[is_on]
+    merged, unique, num_merged = sum_columns(sparse.csr_matrix(values), symbols)
     if num_merged:
-        report = report.with_dropped("genes named twice, summed", table.columns[table.columns.duplicated()])
+        report = report.with_dropped("genes named twice, summed", symbols[symbols.duplicated()])
     frame = pd.DataFrame(
         {
-            "barcode": names.to_numpy(),
+            "barcode": barcodes.to_numpy(),
             "x_px": positions["pixel_x"].to_numpy(),
             "y_px": positions["pixel_y"].to_numpy(),
             "row": positions["y"].to_numpy(),
             "column": positions["x"].to_numpy(),
         }
     )
-    return RawSpots(frame, pd.Index(table.index.astype(str)), merged, GenePanel(symbols), report)
+    return RawSpots(frame, names, merged, GenePanel(unique), report=report)
 
 
-def _counts(path: Path) -> pd.DataFrame:
-    """Table with row names; pandas would rename a heading that occurs twice, and the first one may be absent."""
-    header = read_csv(path, sep="\t", header=None, nrows=1)
-    frame = read_csv(path, sep="\t", index_col=0, dtype=None, keep_default_na=True, low_memory=False)
-    if not frame.shape[1]:
-        raise DataError("the table of counts is empty", where=path, expected="spots x genes, raw")
-    frame.columns = pd.Index(header.iloc[0].tolist()[-frame.shape[1] :])
+def _positions(path: Path) -> pd.DataFrame:
+    """The table of positions: x and y int64, pixels float64, the rest text."""
+    rows = read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
+    if len(rows) < 2:
+        raise DataError("the table is empty", where=path, expected=", ".join(_POSITION_COLUMNS))
+    frame = rows.iloc[1:].set_axis([str(cell).strip() for cell in rows.iloc[0]], axis="columns").reset_index(drop=True)
+    absent = [name for name in _POSITION_COLUMNS if name not in frame]
+    if absent or not frame.columns.is_unique:
+        raise DataError(
+            f"no column {absent[0]!r}" if absent else "a column is named twice",
+            where=path,
+            expected=", ".join(_POSITION_COLUMNS),
+        )
+    for name in _POSITION_COLUMNS:
+        values = pd.to_numeric(frame[name], errors="coerce").astype(np.float64)
+        is_bad = ~np.isfinite(values.to_numpy())
+        if name in "xy":
+            is_bad |= (values % 1 != 0).to_numpy() | (values < 0).to_numpy() | (values > 2**31).to_numpy()
+        if is_bad.any():
+            row = int(np.argmax(is_bad))
+            raise DataError(
+                f"{frame[name].iloc[row]!r} in column {name!r} is not a place",
+                where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
+                expected="whole numbers from 0" if name in "xy" else "pixels of the image",
+            )
+        frame[name] = values.astype(np.int64) if name in "xy" else values
     return frame
+
+
+def _counts(path: Path) -> tuple[pd.Index, pd.Index, NDArray[np.float64]]:
+    """Names of the spots (S,), of the genes (G,), and counts (S, G).
+
+    The header is read on its own: pandas would take one cell too many in front of the rows for a name without a
+    heading, and move every count under its neighbour's gene.
+    """
+    options = {"sep": "\t", "header": None, "keep_default_na": False}
+    header = read_csv(path, nrows=1, dtype=str, **options)
+    frame = read_csv(path, skiprows=1, dtype={0: str}, low_memory=False, **options)
+    if not len(frame) or frame.shape[1] < 2:
+        raise DataError("the table of counts is empty", where=path, expected="spots x genes, raw")
+    symbols = [str(cell) for cell in header.iloc[0]]
+    num = frame.shape[1]
+    if len(symbols) == num:
+        symbols = symbols[1:]
+    elif len(symbols) != num - 1 or symbols[0].strip().lower() in _HEADINGS:
+        raise DataError(
+            f"the rows have {num} cells and the header has {len(symbols)}: {', '.join(symbols[:3])} …",
+            where=path,
+            expected="a gene above every count; above the names of the spots nothing, or one heading",
+            fix="write the table again: it is not known which genes the counts belong to",
+        )
+    nameless = [place for place, symbol in enumerate(symbols) if not symbol.strip()]
+    if nameless:
+        raise DataError(
+            f"column {nameless[0] + 2} has no gene above it", where=path, expected="a gene above every count"
+        )
+    return pd.Index(frame[0]), pd.Index(symbols), _values(frame.iloc[:, 1:], symbols, path)
+
+
+def _values(frame: pd.DataFrame, symbols: list[str], path: Path) -> NDArray[np.float64]:
+    for place, kind in enumerate(frame.dtypes):
+        if kind.kind not in "iuf":
+            column = frame.iloc[:, place]
+            row = int(np.argmax(pd.to_numeric(column, errors="coerce").isna().to_numpy()))
+            raise DataError(
+                f"a count is not a number: {str(column.iloc[row])!r}",
+                where=f"{path}, line {row + 2}, gene {symbols[place]}",
+                expected="spots x genes, raw, every row as long as the header",
+            )
+    return frame.to_numpy(dtype=np.float64)
