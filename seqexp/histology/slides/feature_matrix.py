@@ -64,8 +64,8 @@ def read_feature_matrix(path: Path) -> FeatureMatrix:
 
 def _read_folder(folder: Path) -> FeatureMatrix:
     features, barcodes, matrix = (_one_of(folder, names) for names in _LISTS)
-    named = read_csv(features, sep="\t", header=None, dtype=str, keep_default_na=False, quoting=3)
-    listed = read_csv(barcodes, sep="\t", header=None, dtype=str, keep_default_na=False, quoting=3)
+    named = read_csv(features, sep="\t", header=None, quoting=3)
+    listed = read_csv(barcodes, sep="\t", header=None, quoting=3)
     if named.shape[1] < 2 or not listed.shape[1]:
         raise DataError(
             "a list is empty or has one column", where=folder, expected="features: id, name, kind; barcodes"

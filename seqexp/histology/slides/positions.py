@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
 from seqexp.core.optional import require
 from seqexp.core.tables import read_csv
+from seqexp.histology.slides.places import require_columns, with_places
 
 COLUMNS = ("barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres")
 NAMES = (
     "tissue_positions.parquet",
     *(f"{name}.csv{end}" for name in ("tissue_positions", "tissue_positions_list") for end in ("", ".gz")),
 )
-_WHOLE, _NUMBERS = COLUMNS[2:4], COLUMNS[4:]
 
 
 def read_positions(path: Path) -> pd.DataFrame:
@@ -33,34 +32,14 @@ def read_positions(path: Path) -> pd.DataFrame:
         The file is damaged, a column is missing, or a place is no number.
     """
     frame = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
-    absent = [name for name in COLUMNS if name not in frame]
-    if absent or not frame.columns.is_unique:
-        raise DataError(
-            f"no column {absent[0]!r}" if absent else "a column is named twice",
-            where=path,
-            expected=", ".join(COLUMNS),
-            fix=f"found: {', '.join(map(str, frame.columns))[:200]}",
-        )
+    require_columns(frame, COLUMNS, path)
     frame = frame[list(COLUMNS)].reset_index(drop=True)
     frame["barcode"] = frame["barcode"].astype(str)
-    for name in (*_WHOLE, *_NUMBERS):
-        values = pd.to_numeric(frame[name], errors="coerce").astype(np.float64)
-        is_bad = ~np.isfinite(values.to_numpy())
-        if name in _WHOLE:
-            is_bad |= (values % 1 != 0).to_numpy() | (values < 0).to_numpy() | (values > 2**31).to_numpy()
-        if is_bad.any():
-            row = int(np.argmax(is_bad))
-            raise DataError(
-                f"{frame[name].iloc[row]!r} in column {name!r} is not a place",
-                where=f"{path}, barcode {frame['barcode'].iloc[row]}; {int(is_bad.sum())} such rows",
-                expected="whole numbers from 0" if name in _WHOLE else "pixels of the full-resolution image",
-            )
-        frame[name] = values.astype(np.int64) if name in _WHOLE else values
-    return frame
+    return with_places(frame, COLUMNS[2:4], COLUMNS[4:], path)
 
 
 def _read_text(path: Path) -> pd.DataFrame:
-    rows = read_csv(path, sep=",", header=None, dtype=str, keep_default_na=False)
+    rows = read_csv(path, sep=",", header=None)
     if not len(rows):
         raise DataError("the file is empty", where=path, expected=", ".join(COLUMNS))
     first = [str(cell).strip().removeprefix("\ufeff") for cell in rows.iloc[0]]

@@ -15,6 +15,7 @@ from seqexp.histology.slides.counts import sum_columns
 from seqexp.histology.slides.flags import read_flags
 from seqexp.histology.slides.joining import RawSpots
 from seqexp.histology.slides.panel import GenePanel
+from seqexp.histology.slides.places import require_columns, with_places
 from seqexp.histology.slides.spots import JoinReport
 
 _POSITION_COLUMNS = ("x", "y", "pixel_x", "pixel_y")
@@ -70,31 +71,12 @@ def read_st(counts: Path, spots: Path) -> RawSpots:
 
 def _positions(path: Path) -> pd.DataFrame:
     """The table of positions: x and y int64, pixels float64, the rest text."""
-    rows = read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
+    rows = read_csv(path, sep="\t", header=None)
     if len(rows) < 2:
         raise DataError("the table is empty", where=path, expected=", ".join(_POSITION_COLUMNS))
     frame = rows.iloc[1:].set_axis([str(cell).strip() for cell in rows.iloc[0]], axis="columns").reset_index(drop=True)
-    absent = [name for name in _POSITION_COLUMNS if name not in frame]
-    if absent or not frame.columns.is_unique:
-        raise DataError(
-            f"no column {absent[0]!r}" if absent else "a column is named twice",
-            where=path,
-            expected=", ".join(_POSITION_COLUMNS),
-        )
-    for name in _POSITION_COLUMNS:
-        values = pd.to_numeric(frame[name], errors="coerce").astype(np.float64)
-        is_bad = ~np.isfinite(values.to_numpy())
-        if name in "xy":
-            is_bad |= (values % 1 != 0).to_numpy() | (values < 0).to_numpy() | (values > 2**31).to_numpy()
-        if is_bad.any():
-            row = int(np.argmax(is_bad))
-            raise DataError(
-                f"{frame[name].iloc[row]!r} in column {name!r} is not a place",
-                where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
-                expected="whole numbers from 0" if name in "xy" else "pixels of the image",
-            )
-        frame[name] = values.astype(np.int64) if name in "xy" else values
-    return frame
+    require_columns(frame, _POSITION_COLUMNS, path)
+    return with_places(frame, _POSITION_COLUMNS[:2], _POSITION_COLUMNS[2:], path)
 
 
 def _counts(path: Path) -> tuple[pd.Index, pd.Index, NDArray[np.float64]]:
@@ -103,9 +85,8 @@ def _counts(path: Path) -> tuple[pd.Index, pd.Index, NDArray[np.float64]]:
     The header is read on its own: pandas would take one cell too many in front of the rows for a name without a
     heading, and move every count under its neighbour's gene.
     """
-    options = {"sep": "\t", "header": None, "keep_default_na": False}
-    header = read_csv(path, nrows=1, dtype=str, **options)
-    frame = read_csv(path, skiprows=1, dtype={0: str}, low_memory=False, **options)
+    header = read_csv(path, sep="\t", header=None, nrows=1)
+    frame = read_csv(path, sep="\t", header=None, skiprows=1, dtype={0: str}, low_memory=False)
     if not len(frame) or frame.shape[1] < 2:
         raise DataError("the table of counts is empty", where=path, expected="spots x genes, raw")
     symbols = [str(cell) for cell in header.iloc[0]]
