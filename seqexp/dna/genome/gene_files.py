@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,17 +11,21 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import count_header_lines, is_missing, read_csv, read_table, require_column, whole_numbers
+from seqexp.core.tables import is_missing, read_table, require_column, whole_numbers
+from seqexp.dna.genome.annotation import read_annotation
+from seqexp.dna.genome.annotation_lines import Sequences
 from seqexp.dna.genome.regions import read_bed
 
 # A dot and a number are a version in Ensembl and RefSeq ids only; Y74C9A.3 is a gene of its own.
-_VERSIONED = re.compile(r"^(ENS[A-Z]*\d{11}|[NX][MRP]_\d+)\.\d+(_PAR_Y)?$")
-_ATTRIBUTE = re.compile(r'(\S+)\s+(?:"([^"]*)"|([^;\s]+))\s*(?:;|$)')
+# Behind it may stand the copy on chrY, or the mapping version of an annotation lifted to another assembly.
+_VERSIONED = re.compile(r"^(ENS[A-Z]*\d{11}|[NX][MRP]_\d+)\.\d+(?:_\d+)?(_PAR_Y)?$")
+_ANNOTATIONS = (".gtf", ".gff", ".gff2", ".gff3")
+_TABLES = (".tsv", ".txt", ".csv")
 
 
 @dataclass(frozen=True)
 class GeneColumns:
-    """Names of the columns of a gene table; a BED has its own, and a GTF uses only ``gene_id`` and ``gene_name``.
+    """Names of the columns of a gene table; a BED has its own, and GTF and GFF3 use only ``gene_id`` and ``gene_name``.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ class GeneColumns:
     start, end : str
         Half-open gene body, read only when ``tss`` is None.
     base : int
-        0 if positions count from 0, 1 if from 1 (then ``start`` and ``tss`` are lowered by 1). Ignored for GTF and BED.
+        0 if positions count from 0, 1 if from 1 (then ``start`` and ``tss`` are lowered by 1). Not for GTF, GFF3, BED.
     keep : mapping
         Column to the values a row must have, such as ``{gene_biotype: [protein_coding]}``.
     expression_gene_id : str or None
@@ -58,8 +61,33 @@ def strip_version(gene_id: str) -> str:
     return gene_id if match is None else match[1] + (match[2] or "")
 
 
-def read_rows(path: Path, columns: GeneColumns) -> pd.DataFrame:
-    """Rows of a gene file, not yet checked: gene_id (no version), gene_name, chrom, tss (0-based), strand, others.
+@dataclass(frozen=True)
+class GeneRows:
+    """Rows of a gene file, not yet checked.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        gene_id (no version), gene_name, chrom, tss (0-based), strand and the other columns of the file, as text.
+    noted : mapping
+        What else is to be told of genes: reason to gene ids.
+    ignored : mapping
+        Lines that could not be read as genes, by reason.
+    sequences : Sequences
+        Lengths and other names of chromosomes, where the file states them.
+    is_strand_optional : bool
+        Genes without a strand (``.`` or ``?``) are common in such files, and left out.
+    """
+
+    frame: pd.DataFrame
+    noted: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    sequences: Sequences = field(default_factory=Sequences)
+    is_strand_optional: bool = False
+
+
+def read_rows(path: Path, columns: GeneColumns) -> GeneRows:
+    """Rows of a gene file; the kind of file follows from its name, GTF and GFF3 from each other by their lines.
 
     Raises
     ------
@@ -67,16 +95,19 @@ def read_rows(path: Path, columns: GeneColumns) -> pd.DataFrame:
         The file cannot be read or lacks a column.
     """
     name = path.name.lower().removesuffix(".gz")
-    if name.endswith((".gtf", ".gff")):
-        frame = _from_gtf(path, columns)
+    if name.endswith(_ANNOTATIONS):
+        rows = _from_annotation(path, columns)
     elif name.endswith(".bed"):
-        frame = _from_bed(path)
-    elif name.endswith((".tsv", ".txt", ".csv")):
-        frame = _from_table(path, columns)
+        rows = GeneRows(_from_bed(path))
+    elif name.endswith(_TABLES):
+        rows = GeneRows(_from_table(path, columns))
     else:
         raise DataError(
-            f"unknown kind of gene file: {path.name}", where=path, expected=".gtf, .bed, .tsv, .txt or .csv (or .gz)"
+            f"unknown kind of gene file: {path.name}",
+            where=path,
+            expected=f"one of {', '.join((*_ANNOTATIONS, '.bed', *_TABLES))} (or with .gz)",
         )
+    frame = rows.frame
     for column in ("gene_id", "chrom"):
         is_empty = is_missing(frame[column])
         if is_empty.any():
@@ -87,7 +118,7 @@ def read_rows(path: Path, columns: GeneColumns) -> pd.DataFrame:
             )
     frame["gene_id"] = frame["gene_id"].map(strip_version)
     frame["gene_name"] = frame["gene_name"].where(~is_missing(frame["gene_name"]), frame["gene_id"])
-    return frame
+    return rows
 
 
 def _from_table(path: Path, columns: GeneColumns) -> pd.DataFrame:
@@ -98,6 +129,16 @@ def _from_table(path: Path, columns: GeneColumns) -> pd.DataFrame:
     for column in positions:
         require_column(table, column, path, "genes.tss" if columns.tss else "genes.start and genes.end")
         table[column] = whole_numbers(table, column, path)
+    if not columns.tss:
+        is_turned = (table[columns.start] - columns.base >= table[columns.end]).to_numpy()
+        if is_turned.any():
+            row = int(np.argmax(is_turned))
+            raise DataError(
+                f"{int(is_turned.sum())} genes are empty or turned round",
+                where=f"{path}, data row {row + 1}: {table[columns.start].iloc[row]} to {table[columns.end].iloc[row]}",
+                expected="the start before the end on both strands",
+                fix="correct the rows; for 1-based positions set genes.base: 1",
+            )
     if columns.tss:
         tss = table[columns.tss] - columns.base
     else:
@@ -126,37 +167,10 @@ def _from_bed(path: Path) -> pd.DataFrame:
     return bed.assign(gene_id=bed["name"], gene_name=bed["name"], tss=tss)
 
 
-def _from_gtf(path: Path, columns: GeneColumns) -> pd.DataFrame:
-    names = ["chrom", "source", "feature", "start", "end", "score", "strand", "frame", "attributes"]
-    skip = count_header_lines(path)
-    rows = read_csv(
-        path,
-        sep="\t",
-        header=None,
-        names=names,
-        skiprows=skip,
-        quoting=csv.QUOTE_NONE,
-        dtype={"chrom": str, "attributes": str},
-    )
-    rows = rows[~rows["chrom"].str.startswith("#")] if len(rows) else rows.reindex(columns=names)
-    features = rows["feature"].unique()
-    feature = next((wanted for wanted in ("gene", "transcript", "exon") if wanted in features), None)
-    if feature is None:
-        raise DataError("the GTF has no gene, transcript or exon lines", where=path, expected="GTF with gene_id")
-    rows = rows[rows["feature"] == feature].reset_index(drop=True)
-    found = [{key: quoted or plain for key, quoted, plain in _ATTRIBUTE.findall(text)} for text in rows["attributes"]]
-    attributes = pd.DataFrame(found)
-    require_column(attributes, columns.gene_id, path, "genes.gene_id")
-    for column in ("start", "end"):
-        rows[column] = whole_numbers(rows, column, path)
-    gene_ids = attributes[columns.gene_id]
-    names_of = attributes.get(columns.gene_name, gene_ids)
-    other = attributes.drop(columns=[c for c in (*names, "gene_id", "gene_name", "tss") if c in attributes])
-    fixed = rows[["chrom", "start", "end", "strand"]].assign(gene_id=gene_ids, gene_name=names_of)
-    frame = pd.concat([fixed, other], axis=1)
-    if feature != "gene":  # a gene spans its transcripts; per chromosome, since some ids sit on chrX and chrY
-        keys = ["gene_id", "chrom", "strand"]
-        spans = frame.groupby(keys, sort=False).agg(start=("start", "min"), end=("end", "max")).reset_index()
-        frame = spans.merge(frame.drop(columns=["start", "end"]).drop_duplicates(keys), on=keys)
-    # GTF counts from 1 and includes the end, so the last base is end - 1 from 0.
-    return frame.assign(tss=np.where(frame["strand"] == "-", frame["end"] - 1, frame["start"] - 1))
+def _from_annotation(path: Path, columns: GeneColumns) -> GeneRows:
+    found = read_annotation(path, columns.gene_id, columns.gene_name)
+    frame = found.frame
+    tss = np.where(frame["strand"] == "-", frame["end"] - 1, frame["start"])
+    noted = {"without a gene line, spanning its transcripts or exons": found.built}
+    lines = {f"{kind} lines that name no gene": number for kind, number in found.nameless.items()}
+    return GeneRows(frame.assign(tss=tss), noted, lines, found.sequences, is_strand_optional=True)

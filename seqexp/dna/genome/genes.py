@@ -1,61 +1,24 @@
-"""Genes with their start site, strand and measured expression, from GTF, BED or a table with a header."""
+"""Genes with their start site, strand and measured expression, from GTF, GFF3, BED or a table with a header."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import parse_numbers, read_table, require_column
+from seqexp.core.tables import is_missing, parse_numbers, read_table, require_column
+from seqexp.dna.genome.annotation_lines import Sequences
 from seqexp.dna.genome.gene_files import GeneColumns, read_rows, strip_version
+from seqexp.dna.genome.gene_report import Drops, LoadReport
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
 
 _STRANDS = {"+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
+UNANNOTATED = "measured, but not in the annotation"
 _FIXED = ("gene_id", "gene_name", "chrom", "tss", "strand")
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What became of the rows of a gene file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    num_read : int
-        Rows read.
-    dropped : mapping
-        Rows dropped, by reason.
-    examples : mapping
-        The first gene ids dropped, by reason.
-    num_kept : int
-        Genes in the table.
-    """
-
-    path: Path
-    num_read: int
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    num_kept: int = 0
-
-    @property
-    def num_duplicates(self) -> int:
-        """Rows dropped because an earlier row had the same gene id."""
-        return self.dropped.get("duplicate gene id", 0)
-
-    def render(self) -> str:
-        """One line, such as ``genes.tsv: 100 rows, 97 genes; dropped 3 (3 duplicate gene id: G1, G2, …)``."""
-        line = f"{self.path.name}: {self.num_read} rows, {self.num_kept} genes"
-        parts = []
-        for reason, count in self.dropped.items():
-            listed = ", ".join(self.examples.get(reason, ()))
-            parts.append(f"{count} {reason}: {listed}{', …' if count > len(self.examples.get(reason, ())) else ''}")
-        return line + (f"; dropped {sum(self.dropped.values())} ({'; '.join(parts)})" if parts else "")
 
 
 class GeneTable:
@@ -72,15 +35,24 @@ class GeneTable:
         Name of the expression column.
     covariates : tuple of str
         Names of the covariate columns.
+    sequences : Sequences
+        What the file says about its chromosomes: lengths, other names.
     """
 
     def __init__(
-        self, frame: pd.DataFrame, report: LoadReport, expression: str | None = None, covariates: Sequence[str] = ()
+        self,
+        frame: pd.DataFrame,
+        report: LoadReport,
+        expression: str | None = None,
+        covariates: Sequence[str] = (),
+        *,
+        sequences: Sequences | None = None,
     ) -> None:
         self.frame = frame.reset_index(drop=True)
         self.report = report
         self.expression = expression
         self.covariates = tuple(covariates)
+        self.sequences = sequences or Sequences()
 
     @classmethod
     def read(
@@ -98,11 +70,11 @@ class GeneTable:
         Parameters
         ----------
         path : path
-            ``.gtf``, ``.bed``, ``.tsv``, ``.txt`` or ``.csv``, each also with ``.gz``.
+            ``.gtf``, ``.gff``, ``.gff3``, ``.bed``, ``.tsv``, ``.txt`` or ``.csv``, each also with ``.gz``.
         columns : GeneColumns, optional
             Where the fields are; the default names of the format if left out.
         expression : str, optional
-            Expression column (an attribute in a GTF). None reads genes without expression.
+            Expression column (an attribute in a GTF or GFF3). None reads genes without expression.
         covariates : sequence of str
             Numeric columns that describe a gene.
         expression_path : path, optional
@@ -113,9 +85,10 @@ class GeneTable:
         Returns
         -------
         GeneTable
-            Rows dropped and counted, in this order: filtered out by ``columns.keep``, not in the expression table, no
-            expression (NaN), no covariate (NaN), gene id already seen (the first row is kept; likewise in an
-            expression table).
+            Rows dropped and counted, in this order: filtered out by ``columns.keep``, without a strand (GTF and GFF3),
+            not in the expression table, no expression (NaN), no covariate (NaN), gene id already seen (the first row is
+            kept; likewise in an expression table). Told too: genes that an annotation gives no gene line, genes of an
+            expression table that the gene file lacks.
 
         Raises
         ------
@@ -125,13 +98,18 @@ class GeneTable:
         """
         path = Path(path)
         columns = columns or GeneColumns()
-        frame = read_rows(path, columns)
-        drops = _Drops(path, len(frame))
+        rows = read_rows(path, columns)
+        frame = rows.frame
+        drops = Drops(path, rows)
         for column, allowed in columns.keep.items():
             require_column(frame, column, path, "genes.keep")
             frame = drops.keep(frame, frame[column].isin([str(v) for v in allowed]), f"other {column}")
+        if rows.is_strand_optional:
+            frame = drops.keep(frame, ~frame["strand"].isin([".", "?"]), "no strand")
         if expression_path is not None:
-            frame = _join(frame, Path(expression_path), columns, (expression, *covariates), drops=drops)
+            known = set(rows.frame["gene_id"])
+            wanted = (expression, *covariates)
+            frame = _join(frame, Path(expression_path), columns, wanted=wanted, known=known, drops=drops)
         value_path = Path(expression_path) if expression_path is not None else path
         numeric = ([expression] if expression else []) + list(covariates)
         for column in numeric:
@@ -140,7 +118,8 @@ class GeneTable:
             frame = drops.keep(frame, frame[column].notna(), reason)
         frame = drops.keep(frame, ~frame["gene_id"].duplicated(), "duplicate gene id")
         frame = _checked(frame, path)
-        return cls(frame[[*_FIXED, *numeric]], drops.report(len(frame)), expression, covariates)
+        report = drops.report(len(frame))
+        return cls(frame[[*_FIXED, *numeric]], report, expression, covariates, sequences=rows.sequences)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -184,7 +163,7 @@ class GeneTable:
     def select(self, rows: np.ndarray) -> GeneTable:
         """Table of some rows (bool mask or row numbers), renumbered from 0, with the report of the whole."""
         frame = self.frame.loc[rows] if np.asarray(rows).dtype == bool else self.frame.iloc[rows]
-        return GeneTable(frame, self.report, self.expression, self.covariates)
+        return GeneTable(frame, self.report, self.expression, self.covariates, sequences=self.sequences)
 
     def outside(self, chrom_sizes: Mapping[str, int]) -> np.ndarray:
         """Which TSSs lie outside their chromosome, or on a chromosome that is not known, as bool (G,)."""
@@ -212,26 +191,14 @@ class GeneTable:
             )
 
 
-class _Drops:
-    """Counts dropped rows and remembers the first of each kind."""
-
-    def __init__(self, path: Path, num_read: int) -> None:
-        self._path, self._num_read = path, num_read
-        self._dropped: dict[str, int] = {}
-        self._examples: dict[str, tuple[str, ...]] = {}
-
-    def keep(self, frame: pd.DataFrame, is_kept: pd.Series, reason: str) -> pd.DataFrame:
-        if not is_kept.all():
-            self._dropped[reason] = int((~is_kept).sum())
-            self._examples[reason] = tuple(frame.loc[~is_kept, "gene_id"].head(3))
-        return frame[is_kept].copy()
-
-    def report(self, num_kept: int) -> LoadReport:
-        return LoadReport(self._path, self._num_read, self._dropped, self._examples, num_kept)
-
-
 def _join(
-    frame: pd.DataFrame, path: Path, columns: GeneColumns, wanted: Sequence[str | None], *, drops: _Drops
+    frame: pd.DataFrame,
+    path: Path,
+    columns: GeneColumns,
+    *,
+    wanted: Sequence[str | None],
+    known: Set[str],
+    drops: Drops,
 ) -> pd.DataFrame:
     table = read_table(path)
     id_column = columns.expression_gene_id or columns.gene_id
@@ -241,16 +208,19 @@ def _join(
     names = [column for column in wanted if column]
     table = table[[id_column, *names]].rename(columns={id_column: "_id"})
     table["_id"] = table["_id"].map(strip_version)
-    table = drops.keep(
-        table.assign(gene_id=table["_id"]), ~table["_id"].duplicated(), "duplicate id in the expression table"
-    ).set_index("_id")[names]
+    table = table.assign(gene_id=table["_id"])
+    table = drops.keep(table, ~is_missing(table["_id"]), "rows of the expression table without an id")
+    table = drops.keep(table, ~table["_id"].duplicated(), "duplicate id in the expression table")
+    table = table.set_index("_id")[names]
+    drops.note([gene_id for gene_id in table.index if gene_id not in known], UNANNOTATED)
     is_known = frame["gene_id"].isin(table.index)
     if not is_known.any():
         raise DataError(
             "no gene id of the annotation occurs in the expression table",
             where=f"{path}, column {id_column}",
-            expected=f"ids such as {', '.join(frame['gene_id'].head(3))}",
-            fix="name the id column under expression.gene_id",
+            expected=f"ids such as {', '.join(frame['gene_id'].head(3))}; the table has {', '.join(table.index[:3])}",
+            fix="name the id column of the table under expression.gene_id, or under genes.gene_id the column or "
+            f"attribute of the gene file that holds such ids; it has {', '.join(map(str, frame.columns[:20]))}",
         )
     frame = drops.keep(frame, is_known, "not in the expression table")
     return frame.drop(columns=[n for n in names if n in frame]).join(table, on="gene_id")

@@ -18,7 +18,8 @@ from seqexp.dna.genome.prepare_features import nucleosome_depleted
 from seqexp.dna.genome.prepare_tables import (
     covered_rows,
     join_annotation,
-    read_gtf_genes,
+    plain_id,
+    read_annotated,
     write_table,
 )
 from seqexp.dna.genome.prepare_tracks import copy_ratio, parse_segment, scale_track
@@ -135,10 +136,10 @@ def cage_genes(
     _require_columns(frame, [gene_id, *expression.values()], path)
     notes = [f"{len(frame)} genes in {Path(table).name}"]
     values = pd.DataFrame({new: parse_numbers(frame[old])[0] for new, old in expression.items()})
-    values.insert(0, "gene_id", frame[gene_id].str.split(".").str[0])
+    values.insert(0, "gene_id", frame[gene_id].map(plain_id))
     values = _reduce(values, ~values["gene_id"].duplicated(), "a gene_id seen before", notes)
     values = _reduce(values, values[list(expression)].notna().all(axis=1), "no number for the expression", notes)
-    genes = join_annotation(values, read_gtf_genes(folder / gtf), notes)
+    genes = join_annotation(values, read_annotated(folder / gtf, notes), notes)
     if folds is not None:
         genes["fold"] = _folds(folder / folds["table"], folds["gene_id"], folds["column"], genes["gene_id"])
         genes = _reduce(genes, genes["fold"].notna(), "no fold", notes)
@@ -264,7 +265,7 @@ def _folds(path: Path, gene_id: str, column: str, genes: pd.Series) -> pd.Series
     frame = read_table(path, separator=",")
     _require_columns(frame, [gene_id, column], path)
     known = frame[~is_missing(frame[column])]
-    ids = known[gene_id].str.split(".").str[0]
+    ids = known[gene_id].map(plain_id)
     return genes.map(dict(zip(ids, known[column], strict=True)))
 
 

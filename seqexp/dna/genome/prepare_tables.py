@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import re
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
+from seqexp.dna.genome.gene_files import GeneColumns, read_rows
 from seqexp.dna.genome.regions import read_bed
 
 
@@ -37,31 +35,24 @@ def covered_rows(genes: pd.DataFrame, bed: Path, flank_bp: int) -> np.ndarray:
     return is_covered
 
 
-def read_gtf_genes(path: Path) -> pd.DataFrame:
-    """Gene lines of a GTF as gene_id (no version), gene_name, chrom, tss (0-based 5' end), strand.
+def plain_id(gene_id: str) -> str:
+    """Ensembl gene id without version and without the mark of its copy on chrY."""
+    return gene_id.partition(".")[0].removesuffix("_PAR_Y")
+
+
+def read_annotated(path: Path, notes: list[str]) -> pd.DataFrame:
+    """Genes of a GTF or GFF3 as gene_id (plain), gene_name, chrom, tss (0-based 5' end), strand.
 
     Raises
     ------
     DataError
-        The file cannot be read or has no gene line.
+        The file cannot be read or has no gene.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
-    rows = []
-    try:
-        with opener(path, "rt", encoding="utf-8") as handle:  # type: ignore[operator]
-            for line in handle:
-                cells = line.rstrip("\n").split("\t")
-                if len(cells) < 9 or cells[2] != "gene":
-                    continue
-                tags = dict(re.findall(r'(\w+) "([^"]*)"', cells[8]))
-                tss = int(cells[3]) - 1 if cells[6] == "+" else int(cells[4]) - 1
-                gene_id = tags.get("gene_id", "").split(".")[0]
-                rows.append((gene_id, tags.get("gene_name", gene_id), cells[0], tss, cells[6]))
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise DataError(f"cannot be read as GTF: {error}", where=path, expected="a whole GTF file") from error
-    if not rows:
-        raise DataError("no gene line", where=path, expected="a GTF with feature 'gene'")
-    return pd.DataFrame(rows, columns=["gene_id", "gene_name", "chrom", "tss", "strand"])
+    rows = read_rows(path, GeneColumns())
+    notes += [f"{len(ids)} {reason}" for reason, ids in rows.noted.items() if ids]
+    notes += [f"{number} {reason}" for reason, number in rows.ignored.items()]
+    frame = rows.frame[["gene_id", "gene_name", "chrom", "tss", "strand"]]
+    return frame.assign(gene_id=frame["gene_id"].map(plain_id))
 
 
 def join_annotation(values: pd.DataFrame, genes: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

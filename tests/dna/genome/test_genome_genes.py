@@ -79,8 +79,8 @@ def test_gtf(name: str, tmp_path: Path) -> None:
 def test_gtf_without_gene_lines_spans_transcripts(tmp_path: Path) -> None:
     genes = GeneTable.read(table(tmp_path, TRANSCRIPTS, "genes.gtf"))
     assert genes.frame[["gene_id", "tss", "strand"]].to_numpy().tolist() == [["G1", 449, "-"], ["G2", 4, "+"]]
-    with pytest.raises(DataError, match="no gene, transcript or exon"):
-        GeneTable.read(table(tmp_path, TRANSCRIPTS.replace("transcript\t", "cds\t"), "genes.gtf"))
+    with pytest.raises(DataError, match="no gene, transcript, exon or CDS lines"):
+        GeneTable.read(table(tmp_path, TRANSCRIPTS.replace("transcript\t", "intron\t"), "genes.gtf"))
 
 
 def test_bed(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_cage_genes_are_joined_without_versions(tmp_path):
 def test_an_annotation_without_genes(tmp_path):
     (tmp_path / "e.csv").write_text("ENSID,cage\nENSG01,7\n")
     (tmp_path / "a.gtf").write_text("#nothing\n")
-    with pytest.raises(DataError, match="no gene line"):
+    with pytest.raises(DataError, match="no gene, transcript, exon or CDS lines"):
         cage_genes(tmp_path, "e.csv", "a.gtf", "g.tsv", gene_id="ENSID", expression={"CAGE": "cage"})
 
 
