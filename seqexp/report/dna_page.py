@@ -109,7 +109,8 @@ def _elements(results: RunResults) -> list[Section]:
             "truth",
             "Elements against the planted truth",
             "The simulation knows which elements drive each gene. Every bin of every held-out window is ranked; "
-            "the area under precision-recall is the score.",
+            "the area under precision-recall is the score. A dot marks where a ranking ends, as peaks do: bins beyond "
+            "it are tied, and their line runs at the precision of chance.",
         )
         if results.curves:
             curve = figures.precision_recall(results.curves, results.prevalence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,8 +189,9 @@ def _score_truth(
         results.metrics |= {f"{key}_auprc": bound.value, f"{key}_auprc_low": bound.low, f"{key}_auprc_high": bound.high}
         results.metrics |= {f"{key}_precision": precision, f"{key}_recall": recall}
         rows.append((label, bound.value, bound.low, bound.high, precision, recall))
-        if key in ("elements", "signal_rule", "macs3"):
-            results.curves[label] = planted.curve(scores, positive)
+    results.curves = _curves(rankings, positive, results.metrics)
+    if not results.curves:
+        results.notes.setdefault("truth", []).append("No planted element lies in the windows of the test genes.")
     columns = ["ranking", "AUPRC", "95 % low", "95 % high", "precision at true budget", "recall at true budget"]
     results.truth = pd.DataFrame(rows, columns=columns)
     results.metrics["planted_prevalence"] = results.prevalence
@@ -199,6 +201,19 @@ def _score_truth(
         best = max(by_signal, key=lambda key: results.metrics[f"{key}_auprc"])
         for end in ("auprc", "auprc_low", "auprc_high", "precision", "recall"):
             results.metrics[f"signal_{end}"] = results.metrics[f"{best}_{end}"]
+
+
+def _curves(
+    rankings: Mapping[str, tuple[str, np.ndarray]], positive: np.ndarray, metrics: Mapping[str, Any]
+) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
+    """What the figure shows: model, signal rule, the best single track, peaks; nothing where nothing is planted."""
+    if not positive.any():
+        return {}
+    tracks = [label for label, (key, _) in rankings.items() if key.startswith("signal_") and key != "signal_rule"]
+    best = max(tracks, key=lambda label: metrics[f"{rankings[label][0]}_auprc"], default="")
+    shown = [label for label in rankings if label not in tracks or label == best]
+    titles = {best: f"best track: {best.removeprefix('signal ')}"}
+    return {titles.get(label, label): planted.curve(rankings[label][1], positive) for label in shown}
 
 
 def _back(scores: np.ndarray, is_reverse: np.ndarray) -> np.ndarray:

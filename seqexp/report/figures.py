@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from seqexp.report.style import BASELINE, MODEL, PEAKS, SIGNAL, TRAIN, TRUTH, VAL, house_style, new_figure
+from seqexp.report.style import BASELINE, MODEL, PEAKS, SIGNAL, TRACKS, TRAIN, TRUTH, VAL, house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = {"model": MODEL, "macs3": PEAKS, "signal": SIGNAL, "truth": TRUTH}
+_COLOURS = {"model": MODEL, "macs3": PEAKS, "best track": TRACKS[1], "signal": SIGNAL, "truth": TRUTH}
+_TIED = 0.02  # share of recall in one step from which a ranking is said to end before it
 
 
 def colour_of(name: str) -> str:
@@ -114,21 +115,30 @@ def interval_bars(rows: pd.DataFrame, title: str, xlabel: str) -> Figure:
 
 
 def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray, float]], prevalence: float) -> Figure:
-    """Precision against recall of planted elements.
+    """Precision against recall of planted elements; the area under each line is its average precision.
 
     Parameters
     ----------
     curves : dict
-        Name to (recall, precision, average precision).
+        Name to (recall, precision, average precision); a precision holds from the recall before it (0 for the first) to
+        its own. A dot marks where a ranking ends: what lies beyond is tied, and any order of it as good as chance.
     prevalence : float
         Precision of a random ranking.
     """
     with house_style():
-        figure = new_figure(4.6, 4.0)
+        figure = new_figure(4.6, 4.2)
         axis = figure.subplots()
+        axis.axhline(prevalence, color="#bbbbbb", lw=0.8, ls="--", label=f"random  {prevalence:.3f}")
         for name, (recall, precision, area) in curves.items():
-            axis.step(recall, precision, where="post", color=colour_of(name), label=f"{name}  {area:.3f}", lw=1.6)
-        axis.axhline(prevalence, color="#cccccc", lw=0.8, ls="--", label=f"random  {prevalence:.3f}")
+            edges = np.repeat(np.concatenate([[0.0], recall]), 2)[1:-1]
+            (line,) = axis.plot(
+                edges, np.repeat(precision, 2), color=colour_of(name), label=f"{name}  {area:.3f}", lw=1.6
+            )
+            if len(recall) > 1 and recall[-1] - recall[-2] > _TIED:
+                line.set(marker="o", markersize=4.5, markevery=[2 * len(recall) - 3])
         axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title="Planted elements (area)")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+        handles, labels = axis.get_legend_handles_labels()
+        axis.legend(
+            handles[1:] + handles[:1], labels[1:] + labels[:1], loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2
+        )
     return figure

@@ -244,5 +244,5 @@ def test_area_equals_sklearn(seed: int) -> None:
     assert bound.low < wanted < bound.high
     recall, precision, area = curve(scores, is_planted)
     assert area == pytest.approx(wanted)
-    assert (np.diff(recall) >= 0).all()
-    assert len(recall) == len(precision)
+    assert (np.diff(recall) > 0).all()
+    assert (np.diff(recall, prepend=0.0) * precision).sum() == pytest.approx(wanted)

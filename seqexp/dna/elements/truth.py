@@ -13,7 +13,6 @@ from seqexp.core.errors import DataError
 from seqexp.dna.elements.compare import cover, in_windows
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
-from seqexp.objectives.metrics import average_precision
 
 # The rule of Su et al. 2025, released code: H3K27ac, DNase, log10(1 + Hi-C contacts with the TSS).
 SEQ2EXP_WEIGHTS, SEQ2EXP_THRESHOLDS = (0.4, 0.4, 0.2), (1.5, 0.2, 1.0)
@@ -143,9 +142,15 @@ def score_truth(
         Bootstrap draws of whole genes.
     is_used : bool array (R, N), optional
         Bins that count, such as those on the chromosome and outside a forced promoter; all by default.
+
+    Raises
+    ------
+    DataError
+        A score is not finite.
     """
     used = np.ones(scores.shape, dtype=bool) if is_used is None else is_used
     row, value, positive = np.nonzero(used)[0], scores[used], is_planted[used]
+    _require_finite(value)
     order = np.argsort(-value, kind="stable")
     row, value, positive = row[order], value[order], positive[order]
     ends = np.append(np.flatnonzero(np.diff(value) != 0), len(value) - 1)
@@ -173,8 +178,35 @@ def at_budget(kept: NDArray[np.bool_], is_planted: NDArray[np.bool_]) -> tuple[f
 def curve(
     scores: NDArray[np.floating], is_planted: NDArray[np.bool_], num_points: int = 400
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Recall, precision (at most ``num_points`` each, rising recall) and the area, for drawing."""
+    """Steps of precision over recall, ties taken together, and the area under them, for drawing.
+
+    Returns
+    -------
+    recall, precision : arrays (K,), K at most ``num_points + 1``
+        ``precision[k]`` holds from ``recall[k - 1]`` (0 for the first) to ``recall[k]``. Of more steps, neighbours are
+        united under their mean, which leaves the area as it is.
+    area : float
+        Average precision.
+
+    Raises
+    ------
+    DataError
+        Nothing is planted, or a score is not finite.
+    """
+    _require_finite(scores)
+    if not is_planted.any():
+        raise DataError("no bin is planted", expected="planted elements in the windows that are scored")
     precision, recall, _ = precision_recall_curve(is_planted.ravel(), scores.ravel())
-    area = average_precision(scores.ravel(), is_planted.ravel())
-    picked = np.unique(np.linspace(0, len(recall) - 1, num_points).astype(int))[::-1]
-    return recall[picked], precision[picked], area
+    edges, heights = recall[::-1], precision[::-1][1:]  # rising recall; without the point (0, 1) that no cutoff gives
+    widths = np.diff(edges)
+    is_step = widths > 0
+    edges, heights, widths = edges[1:][is_step], heights[is_step], widths[is_step]
+    block = np.ceil(edges * num_points - 1e-9).astype(np.int64) if len(edges) > num_points else np.arange(len(edges))
+    last = np.append(np.flatnonzero(np.diff(block)), len(block) - 1)
+    covered = np.diff(np.cumsum(widths * heights)[last], prepend=0.0)
+    return edges[last], covered / np.diff(edges[last], prepend=0.0), float(covered.sum())
+
+
+def _require_finite(scores: NDArray[np.floating]) -> None:
+    if not np.isfinite(scores).all():
+        raise DataError(f"{int((~np.isfinite(scores)).sum())} scores are not finite", expected="a number for every bin")
