@@ -113,8 +113,11 @@ def _measure_here(arguments: argparse.Namespace, overrides: list[str]) -> tuple[
     network, data = settings.model.network, settings.datamodule
     keep_freed_memory((arguments.as_window_bp or arguments.window_bp) // int(getattr(network, "bin_bp", 1)))
     counts = {name: max(int(getattr(part, name, 0)) for part in network.modules()) for name in _COUNTS}
-    batch = random_batch(arguments.batch_size, arguments.window_bp, int(data.signal_bin_bp), **counts)
-    _calibrate(network, counts["num_tracks"])
+    signals = ("track",) * counts["num_tracks"] + ("contact",) * counts["num_contacts"]
+    num_covariates = counts["num_covariates"]
+    sizes = (arguments.batch_size, arguments.window_bp, int(data.signal_bin_bp), len(signals))
+    batch = random_batch(*sizes, num_covariates=num_covariates)
+    _calibrate(network, signals, num_covariates)
     trainer = settings.settings["trainer"]
     is_gpu = trainer.get("accelerator") != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if is_gpu else "cpu")
@@ -124,20 +127,22 @@ def _measure_here(arguments: argparse.Namespace, overrides: list[str]) -> tuple[
     return measure(training_step(settings.model, network, batch, device, precision=precision), device)
 
 
-_COUNTS = ("num_tracks", "num_covariates")
+_COUNTS = ("num_tracks", "num_contacts", "num_covariates")
 
 
-def _calibrate(network: nn.Module, num_tracks: int) -> None:
+def _calibrate(network: nn.Module, signals: tuple[str, ...], num_covariates: int) -> None:
     """Give the network statistics of made-up data, as a fit would before its first step."""
     import numpy as np
 
     from seqexp.dna.loaders.statistics import DataStatistics
 
     levels = np.linspace(0, 1, 101, dtype=np.float32)
-    quantiles = np.tile(levels * 10, (num_tracks, 1)).astype(np.float32)
-    names = tuple(f"track{number}" for number in range(num_tracks))
+    quantiles = np.tile(levels * 10, (len(signals), 1)).astype(np.float32)
+    made_up = DataStatistics(
+        signals, quantiles, levels, 0.0, 1.0, num_train=8, covariates=("made up",) * num_covariates
+    )
     if hasattr(network, "calibrate"):
-        network.calibrate(DataStatistics(names, quantiles, levels, 0.0, 1.0, 8))  # type: ignore[operator]
+        network.calibrate(made_up)  # type: ignore[operator]
 
 
 def _conclude(lengths: list[int], costs: list[Cost], window: int, batch_size: int, *, what: str) -> int:

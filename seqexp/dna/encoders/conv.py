@@ -286,10 +286,20 @@ class SignalStem(nn.Module):
     def calibrate(self, scale: Tensor) -> None:
         """Set the unit of each track (T,), such as a high quantile of the training windows; 0 counts as 1."""
         scale = torch.as_tensor(scale, dtype=self.scale.dtype, device=self.scale.device)
+        self._require_tracks(scale.shape[-1])
         self.scale.copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))
+
+    def _require_tracks(self, num_found: int) -> None:
+        if num_found != len(self.scale):
+            raise ConfigError(
+                f"the data have {num_found} tracks, the signal stem is built for {len(self.scale)}",
+                where="model: signal_stem: num_tracks",
+                expected=f"num_tracks: {num_found}",
+            )
 
     def compress(self, signals: Tensor) -> Tensor:
         """Signed logarithm in units of ``scale``: sign(s) * log(1 + 10 |s| / scale) / log(11), missing as 0."""
+        self._require_tracks(signals.shape[-1])  # one track would pass for several: it is repeated in silence
         scaled = torch.nan_to_num(signals, nan=0.0) / self.scale
         return scaled.sign() * torch.log1p(10 * scaled.abs()) / 2.3978953
 

@@ -73,9 +73,13 @@ class AdditiveHead(nn.Module):
         """Predict (B, G) from tokens (B, N, D), mask (B, N), signed distances (B, N) and covariates (B, F)."""
         distance = hidden.new_zeros(hidden.shape[:2]) if distance_bp is None else distance_bp
         total = self.contributions(hidden, mask, distance).sum(dim=1) + self.bias
-        if self.covariates is not None:
-            found = 0 if covariates is None else covariates.shape[-1]
-            if covariates is None or found != self.num_covariates:
-                raise ConfigError(f"{found} covariates", expected=f"num_covariates = {self.num_covariates}")
+        found = 0 if covariates is None else covariates.shape[-1]
+        if found != self.num_covariates:
+            raise ConfigError(
+                f"{found} covariates in the data, the head reads {self.num_covariates}",
+                where="model: head: num_covariates",
+                expected=f"num_covariates: {found}",
+            )
+        if self.covariates is not None and covariates is not None:
             total = total + self.covariates(covariates.to(total.dtype))
         return total

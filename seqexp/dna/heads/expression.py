@@ -128,8 +128,12 @@ class ExpressionHead(nn.Module):
         """
         pooled = self.pool(hidden, mask, distance_bp)
         found = 0 if covariates is None else covariates.shape[-1]
-        if self.num_covariates and found != self.num_covariates:
-            raise ConfigError(f"{found} covariates", expected=f"num_covariates = {self.num_covariates}")
+        if found != self.num_covariates:
+            raise ConfigError(
+                f"{found} covariates in the data, the head reads {self.num_covariates}",
+                where="model: head: num_covariates",
+                expected=f"num_covariates: {found}",
+            )
         if self.num_covariates and covariates is not None:
             pooled = torch.cat([pooled, covariates.to(pooled.dtype)], dim=-1)
         return self.layers(pooled)

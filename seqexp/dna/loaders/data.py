@@ -279,7 +279,7 @@ class SequenceData(pl.LightningDataModule):
     @cached_property
     def statistics(self) -> DataStatistics:
         """Quantiles of the signals and mean of the target, over training windows."""
-        return collect_statistics(self.dataset("train"), self.seed)
+        return collect_statistics(self.dataset("train"), self.seed, self._scale.names)
 
     def fingerprint(self) -> str:
         """Identity of the input files and their description."""

@@ -35,6 +35,10 @@ class DataStatistics:
         Training genes.
     sample : SequenceBatch, optional
         Training windows of at most :data:`MAX_BASES` bases in all, for starts that depend on the data.
+    covariates : tuple of str
+        F covariates of a gene.
+    window_bp, bin_bp : int
+        Length of a window and of its bins; 0 where not known.
     """
 
     track_names: tuple[str, ...]
@@ -44,9 +48,12 @@ class DataStatistics:
     target_std: float
     num_train: int
     sample: SequenceBatch | None = None
+    covariates: tuple[str, ...] = ()
+    window_bp: int = 0
+    bin_bp: int = 0
 
 
-def collect_statistics(dataset: WindowDataset, seed: int = 0) -> DataStatistics:
+def collect_statistics(dataset: WindowDataset, seed: int = 0, covariates: tuple[str, ...] = ()) -> DataStatistics:
     """Read training windows and summarise them.
 
     Parameters
@@ -55,6 +62,8 @@ def collect_statistics(dataset: WindowDataset, seed: int = 0) -> DataStatistics:
         Training windows, not augmented.
     seed : int
         Chooses :data:`MAX_WINDOWS` windows and :data:`MAX_BINS` bins of each where there are more.
+    covariates : tuple of str
+        Names of the dataset's covariates.
     """
     rng = np.random.default_rng(sample_seed(seed, 0, len(dataset)))
     rows = np.sort(rng.permutation(len(dataset))[:MAX_WINDOWS])
@@ -74,9 +83,17 @@ def collect_statistics(dataset: WindowDataset, seed: int = 0) -> DataStatistics:
         if values.size:
             quantiles[track] = np.quantile(values.astype(np.float64), LEVELS.astype(np.float64))
     target = dataset.target
-    sample = collate(windows) if windows else None
     return DataStatistics(
-        names, quantiles, LEVELS.copy(), float(target.mean()), float(target.std()), len(dataset), sample
+        names,
+        quantiles,
+        LEVELS.copy(),
+        float(target.mean()),
+        float(target.std()),
+        num_train=len(dataset),
+        sample=collate(windows) if windows else None,
+        covariates=covariates,
+        window_bp=dataset.windows[0].width if len(dataset) else 0,
+        bin_bp=dataset.source.bin_bp,
     )
 
 

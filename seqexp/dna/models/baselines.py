@@ -15,6 +15,7 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.conv import ConvEncoder, SequenceStem, SignalStem
 from seqexp.dna.heads.expression import NUM_DISTANCE_FEATURES, ExpressionHead, distance_features
 from seqexp.dna.models.binning import token_distance_bp, token_signals
+from seqexp.dna.models.require import require_fit
 from seqexp.objectives.outputs import ModelOutput
 
 if TYPE_CHECKING:
@@ -100,7 +101,21 @@ class ConvExpression(nn.Module):
             self.members.append(_Member(stem, signal_stem, encoder, head))
 
     def calibrate(self, statistics: DataStatistics) -> None:
-        """Take the units of the signals (a high quantile) and of the target from the training windows."""
+        """Take the units of the signals (a high quantile) and of the target from the training windows.
+
+        Raises
+        ------
+        ConfigError
+            Other numbers of tracks or covariates than the data have, or bins that do not fit.
+        """
+        require_fit(self, statistics)
+        found = statistics.track_names
+        if len(found) != self.num_tracks:
+            raise ConfigError(
+                f"the data have {len(found)} tracks ({', '.join(found) or 'none'}), the network {self.num_tracks}",
+                where="model: num_tracks",
+                expected=f"num_tracks: {len(found)}",
+            )
         self.target_mean.fill_(statistics.target_mean)
         self.target_std.fill_(statistics.target_std)
         scale = high_quantile(statistics)

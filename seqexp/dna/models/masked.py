@@ -23,6 +23,7 @@ from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_distance_bp, token_signals
 from seqexp.dna.models.random_masks import random_masks
+from seqexp.dna.models.require import require_fit
 from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 from seqexp.objectives.outputs import ModelOutput
 
@@ -152,7 +153,8 @@ class MaskedExpression(nn.Module):
         return random_masks(distance_bp, self.random_masks)
 
     def calibrate(self, statistics: DataStatistics) -> None:
-        """Take the scales of target and signals; start motif filters from open training bins, whatever the mask."""
+        """Check the data and take their scales; start motif filters from open training bins, whatever the mask."""
+        require_fit(self, statistics)
         self.target_mean.fill_(statistics.target_mean)
         self.target_std.fill_(max(statistics.target_std, 1e-6))
         num_known = sum(name != CONTACT for name in statistics.track_names)

@@ -27,8 +27,10 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.conv import SignalStem
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
+from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
 from seqexp.dna.models.random_masks import random_masks
+from seqexp.dna.models.require import require_fit
 from seqexp.dna.models.seeding import seed_stem
 from seqexp.dna.selectors.selection import Selection
 from seqexp.dna.selectors.selector import BetaSelector
@@ -187,15 +189,20 @@ class Seq2Exp(nn.Module):
         Raises
         ------
         ConfigError
-            The data have another number of tracks than the selector.
+            The data have other numbers of tracks or contacts than the selector, or do not fit otherwise, see
+            :func:`~seqexp.dna.models.require.require_fit`.
         """
+        require_fit(self, statistics)
         found, num_tracks = len(statistics.track_names), self.selector.num_tracks
-        if found != self.selector.num_channels:
+        num_contacts = statistics.track_names.count(CONTACT)
+        if found != self.selector.num_channels or num_contacts != self.selector.num_contacts:
             names = ", ".join(statistics.track_names) or "none"
             raise ConfigError(
-                f"the data have {found} tracks, the selector is built for {self.selector.num_channels}",
+                f"the data have {found - num_contacts} tracks and {num_contacts} contact channels ({names}), "
+                f"the selector is built for {num_tracks} and {self.selector.num_contacts}",
                 where="model: selector: num_tracks, num_contacts",
-                expected=f"num_tracks = {found} ({names}), less the contact channels, which num_contacts counts",
+                expected=f"num_tracks: {found - num_contacts}, num_contacts: {num_contacts}",
+                fix="set both in the config, or tracks and contacts in the data",
             )
         self.target_mean.fill_(statistics.target_mean)
         self.target_std.fill_(max(statistics.target_std, 1e-6))

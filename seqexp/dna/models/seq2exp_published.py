@@ -25,6 +25,7 @@ from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
 from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
+from seqexp.dna.models.require import require_fit
 from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 from seqexp.dna.selectors.beta import BetaFactor, kl_divergence, log_pool
 from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
@@ -196,6 +197,7 @@ class PublishedSeq2Exp(nn.Module):
         ConfigError
             The data have another number of tracks.
         """
+        require_fit(self, statistics)
         found = len(statistics.track_names)
         if found != self.num_tracks:
             raise ConfigError(

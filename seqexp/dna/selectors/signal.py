@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqexp.core.errors import ConfigError
+
 SATURATION = 3.0  # log-odds at which one track's evidence levels off, before its learned weight
 OPEN_SHARE = (0.01, 0.12)  # least and largest share of training bins above the threshold
 BACKGROUND_SPREADS = 2.5
@@ -72,6 +74,12 @@ class SignalEvidence(nn.Module):
 
     def forward(self, signals: Tensor) -> Tensor:
         """Evidence per track (B, N, T), unweighted and in [-SATURATION, SATURATION]; missing signals count as 0."""
+        if signals.shape[-1] != len(self.unit):  # one track would pass for several: it is repeated in silence
+            raise ConfigError(
+                f"the data have {signals.shape[-1]} tracks, the map of signals is built for {len(self.unit)}",
+                where="model: num_tracks",
+                expected=f"num_tracks: {signals.shape[-1]}",
+            )
         u = torch.log1p(torch.nan_to_num(signals.float(), nan=0.0).clamp_min(0) / self.unit)
         evidence = SATURATION * torch.tanh((u - self.threshold - self.threshold_shift) * self.slope)
         return torch.where(torch.isnan(signals), torch.zeros_like(evidence), evidence)

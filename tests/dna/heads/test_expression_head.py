@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from seqexp.core.errors import ConfigError
+from seqexp.dna.heads.additive import AdditiveHead
 from seqexp.dna.heads.expression import ExpressionHead, distance_features
 from seqexp.dna.heads.scanning import ScanningReadout
 
@@ -88,6 +89,9 @@ def test_covariates_are_read_and_counted(hidden: torch.Tensor) -> None:
     assert head(hidden, covariates=torch.randn(3, 2)).shape == (3, 1)
     with pytest.raises(ConfigError, match="0 covariates"):
         head(hidden)
+    for unread in (ExpressionHead(8).eval(), AdditiveHead(8).eval()):
+        with pytest.raises(ConfigError, match="2 covariates in the data, the head reads 0"):
+            unread(hidden, covariates=torch.randn(3, 2))
 
 
 def test_scan_reads_from_the_tss_to_the_stop(hidden: torch.Tensor, distance: torch.Tensor) -> None:

@@ -47,10 +47,10 @@ HEADS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def statistics(num_tracks: int) -> DataStatistics:
+def statistics(num_tracks: int, num_contacts: int = 0) -> DataStatistics:
     levels = np.linspace(0, 1, 101, dtype=np.float32)
-    quantiles = np.tile(5 * levels**4, (num_tracks, 1)).astype(np.float32)
-    names = tuple(f"track{number}" for number in range(num_tracks))
+    quantiles = np.tile(5 * levels**4, (num_tracks + num_contacts, 1)).astype(np.float32)
+    names = tuple(f"track{number}" for number in range(num_tracks)) + ("contact",) * num_contacts
     return DataStatistics(names, quantiles, levels, target_mean=5.0, target_std=2.0, num_train=10)
 
 
@@ -136,11 +136,13 @@ def test_error_of_the_prediction_alone_reaches_the_evidence_through_a_hard_mask(
 def test_contacts_act_through_the_mask_and_are_calibrated() -> None:
     net, batch = network(), make_batch(3)
     net.selector = BetaSelector(WIDTH, 2, num_contacts=1, distance_weight=0.3)
-    net.calibrate(statistics(3))
+    net.calibrate(statistics(2, num_contacts=1))
     assert net.selector.place.contacts.threshold.item() != 1.0
     assert net.binned(batch).shape == (ROWS, BINS, 3)
-    with pytest.raises(ConfigError, match="built for 3"):
+    with pytest.raises(ConfigError, match=r"2 tracks and 0 contact channels .*built for 2 and 1"):
         net.calibrate(statistics(2))
+    with pytest.raises(ConfigError, match=r"3 tracks and 0 contact channels .*built for 2 and 1"):
+        net.calibrate(statistics(3))  # a track is no contact, although the numbers add up
     chosen = net.eval()(batch)
     signals = batch.signals.clone()
     signals[..., 2] = 9 - signals[..., 2]
@@ -229,7 +231,7 @@ def test_calibration_sets_units_and_refuses_another_number_of_tracks() -> None:
     net.calibrate(statistics(2))
     assert (float(net.target_mean), float(net.target_std)) == (5.0, 2.0)
     assert (net(batch).prediction - raw).abs().min() > 1.0
-    with pytest.raises(ConfigError, match="num_tracks = 3"):
+    with pytest.raises(ConfigError, match="num_tracks: 3"):
         net.calibrate(statistics(3))
 
 
