@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seqexp.core.errors import DataError
+from seqexp.core.errors import ConfigError, DataError
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
@@ -80,6 +80,34 @@ def require_writable(folder: str | Path) -> Path:
     except OSError as error:
         raise write_error(error, folder / "output") from error
     return folder
+
+
+def read_small_text(path: Path, max_bytes: int, expected: str) -> str:
+    """Text of a description file, UTF-8 with or without a mark of byte order.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, it is a folder or a device, cannot be opened, is larger than ``max_bytes`` or no text.
+    """
+    if not path.exists():
+        raise ConfigError("no such file", where=path, expected=expected, fix="check the path")
+    if not path.is_file():  # a pipe would be waited for without end
+        raise ConfigError("found a folder or a device", where=path, expected=expected, fix="check the path")
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise ConfigError(
+                f"{size:,} bytes",
+                where=path,
+                expected=f"{expected} of at most {max_bytes:,} bytes",
+                fix="check the path",
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 text: {error}", where=path, expected=expected) from error
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror or error}", where=path, expected=expected) from error
 
 
 def sha256_of(path: str | Path) -> str:
