@@ -19,7 +19,7 @@ from seqexp.core.optional import require
 from seqexp.histology.slides.colour import SampleFormat
 from seqexp.histology.slides.flat import DEFAULT_MAX_MPX, FlatImage
 from seqexp.histology.slides.image_file import BROKEN, ImageFile, Level, corrupt, require_upright
-from seqexp.histology.slides.jpeg import require_whole
+from seqexp.histology.slides.jpeg import decode_segment
 from seqexp.histology.slides.scale import Stated
 from seqexp.histology.slides.tiff_colour import sample_format
 from seqexp.histology.slides.tiff_scale import significant_bits, stated_by_tiff
@@ -133,7 +133,9 @@ class TiffLevel:
         if len(data) < num_bytes or not data:
             raise ValueError(f"the file ends inside segment {index}")
         if int(self.page.compression) == _JPEG and self.page.bitspersample == 8:
-            require_whole(data, self.page.jpegtables)
+            decoded = decode_segment(data, self.page.jpegtables, int(self.page.photometric))
+            if decoded is not None:
+                return decoded
         place = index + plane * num if self.page.planarconfig == _SEPARATE else index
         pixels = self.page.decode(data, place, jpegtables=self.page.jpegtables, jpegheader=self.page.jpegheader)[0]
         if pixels is None or pixels.ndim != 4:

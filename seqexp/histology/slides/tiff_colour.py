@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import DataError
 from seqexp.histology.slides.colour import NUM_COLOURS, Model, SampleFormat
 
-_MINISWHITE, _RGB = 0, 2
+_MINISWHITE, _RGB, _SEPARATE = 0, 2, 2
 _MODELS: dict[int, Model] = {0: "grey", 1: "grey", 2: "rgb", 3: "palette", 5: "cmyk", 6: "ycbcr", 8: "lab"}
 _JPEG = (6, 7, 33007, 34892)  # their decoder turns YCbCr into RGB
 _APERIO_YCBCR = 33003
@@ -47,7 +47,7 @@ def sample_format(page: Any, num_planes: int, path: Path, significant_bits: int 
         model = "rgb"
     if compression == _APERIO_YCBCR:
         model = "ycbcr"
-    elif model == "ycbcr" and compression in _JPEG:
+    elif model == "ycbcr" and compression in _JPEG and page.planarconfig != _SEPARATE:
         model = "rgb"
     if model is None or num < NUM_COLOURS[model] or (bits != 8 and model in ("cmyk", "ycbcr", "lab")):
         raise _unreadable(f"photometric interpretation {code} with {num} samples of {bits} bits", path)

@@ -248,3 +248,48 @@ def test_names_do_not_decide_what_a_file_is(tmp_path: Path) -> None:
     (tmp_path / "words.png").write_text("404: Not Found")
     with pytest.raises(DataError, match=r"does not begin as a \.png"):
         Slide(tmp_path / "words.png", 1.0)
+
+
+def jpeg_tiles(path: Path, streams: list[bytes], photometric: int, **options: Any) -> None:
+    """A TIFF whose tiles are given streams."""
+    tifffile.imwrite(
+        path, iter(streams), shape=(SIDE, SIDE, 3), dtype=np.uint8, tile=(48, 48), photometric="rgb", **options
+    )
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages[0].tags["PhotometricInterpretation"].overwrite(photometric)
+
+
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 2)])
+@pytest.mark.parametrize("kind", ["ycbcr", "rgb", "rgb with adobe", "ycbcr with jfif"])
+def test_jpeg_tiles_mean_what_the_page_says(kind: str, subsampling: tuple[int, int], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"colorspace": "rgb", "level": 95}
+    if kind.startswith("rgb"):
+        options["outcolorspace"] = "rgb"
+    elif subsampling != (1, 1):
+        options["subsampling"] = subsampling
+    tiles = [RGB[y : y + 48, x : x + 48] for y in (0, 48) for x in (0, 48)]
+    streams = []
+    for tile in tiles:
+        stream = imagecodecs.jpeg8_encode(np.ascontiguousarray(tile), **options)
+        at = stream.index(b"\xff\xdb")
+        jfif = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+        adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+        middle = {"rgb with adobe": adobe, "ycbcr with jfif": jfif}.get(kind, b"")
+        streams.append(stream[:2] + middle + stream[at:])
+    jpeg_tiles(tmp_path / "a.tif", streams, 2 if kind.startswith("rgb") else 6, compression="jpeg")
+    close(pixels(tmp_path / "a.tif"), tifffile.imread(tmp_path / "a.tif"), 0)
+    if subsampling == (1, 1):
+        assert np.abs(pixels(tmp_path / "a.tif") - RGB).mean() < 8
+
+
+def test_planes_of_jpeg(tmp_path: Path) -> None:
+    options = {"photometric": "rgb", "planarconfig": "separate", "compression": "jpeg", "tile": (48, 48)}
+    tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(RGB, 2, 0), **options)
+    close(pixels(tmp_path / "a.tif"), np.moveaxis(tifffile.imread(tmp_path / "a.tif"), 0, 2), 0)
+
+
+def test_tables_of_jpeg_that_stand_apart(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.tif", compression="jpeg", quality=90)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert tiff.pages[0].jpegtables is not None
+    close(pixels(tmp_path / "a.tif"), tifffile.imread(tmp_path / "a.tif"), 0)
