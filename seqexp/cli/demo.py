@@ -57,14 +57,12 @@ def _genome(out: Path, run_dir: Path, config: str, seed: int, *, overwrite: bool
     from seqexp.dna.simulation.config import SimulationConfig
     from seqexp.dna.simulation.simulate import simulate_genome
     from seqexp.report.finish import finish_run
-    from seqexp.report.settings import FinishSettings, PeakSource
     from seqexp.training.fit import run_fit
 
     dataset = simulate_genome(out / f"data_seed{seed}", SimulationConfig(seed=seed))
     print(f"simulated genome: {dataset}", flush=True)
     run_fit(run_dir, [config], [f"--data.init_args.dataset={dataset}", f"--seed_everything={seed}"], overwrite)
-    fragments = PeakSource(alignments=dataset.parent / "ATAC.fragments.bed.gz", alignment_format="BEDPE")
-    return finish_run(run_dir, FinishSettings(peaks=fragments))
+    return finish_run(run_dir)
 
 
 def _tissue(out: Path, run_dir: Path, config: str, seed: int, *, overwrite: bool) -> dict[str, Any]:

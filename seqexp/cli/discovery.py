@@ -16,7 +16,7 @@ EPILOG = """examples:
 
 A plan is a YAML file: worlds (datasets, or settings of a genome to simulate), arms (configs that are trained and then
 rank bins; the first one is the method under test), a reader (config of the predictor that is trained anew on kept
-bins), a budget and seeds. Distance, signals, the fixed signal rule, activity x contact, MACS3 peaks and chance are
+bins), a budget and seeds. Distance, signals, the fixed signal rule, activity x contact, peaks and chance are
 ranked beside. Every trained arm has a run folder in OUT; a benchmark that was broken off goes on where it stopped.
 """
 

@@ -31,7 +31,7 @@ def enrichment_tables(world: WorldResults, plan: DiscoveryPlan, num_permutations
     features = dataset_features(spec, masks)
     method = plan.arms[0].name
     first = dict(reversed(list(world.kept)))
-    names = [method, *(name for name in first if name.startswith("MACS"))][:2]
+    names = [method, *world.peak_rankings[:1]]
     return {
         name: feature_enrichment(
             world.kept[name, first[name]][test], masks, features, num_permutations, skip=frame.promoter

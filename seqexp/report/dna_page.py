@@ -39,6 +39,8 @@ class RunResults:
         Logged training metrics.
     truth, comparison, protocol : DataFrame, optional
         Planted-truth scores, elements against peaks, and the fixed-mask protocol.
+    peaks_label : str
+        What the peaks are, as headings say it.
     curves : dict
         Precision-recall curves of the planted truth: name to (recall, precision, area).
     prevalence : float
@@ -63,6 +65,7 @@ class RunResults:
     truth: pd.DataFrame | None = None
     comparison: pd.DataFrame | None = None
     protocol: pd.DataFrame | None = None
+    peaks_label: str = "peaks"
     curves: dict[str, tuple[np.ndarray, np.ndarray, float]] = field(default_factory=dict)
     prevalence: float = math.nan
     views: list[GeneView] = field(default_factory=list)
@@ -75,7 +78,11 @@ def _tiles(results: RunResults) -> list[dict[str, str]]:
         "best_baseline_pearson": "best naive baseline",
         "elements_auprc": "AUPRC of elements",
         "macs3_auprc": "AUPRC of MACS3 peaks",
+        "threshold_auprc": f"AUPRC of {results.peaks_label}",
+        "peaks_auprc": f"AUPRC of {results.peaks_label}",
         "jaccard_macs3": "Jaccard with MACS3",
+        "jaccard_threshold": f"Jaccard with {results.peaks_label}",
+        "jaccard_peaks": f"Jaccard with {results.peaks_label}",
     }
     m = results.metrics
     nan = math.nan
@@ -121,7 +128,13 @@ def _elements(results: RunResults) -> list[Section]:
             "Elements and peaks trimmed to the same number of base pairs. Overlap is in base pairs; the enrichment "
             "is over circular shifts of the elements within each window."
         )
-        sections.append(Section("peaks", "Elements and MACS3 peaks", text).add_table(results.comparison))
+        if "threshold_cutoff" in results.metrics:
+            text += (
+                " No reads were given: this is what lies above a threshold on a track, set to keep a fixed share of "
+                "the genome, and no peak caller's test. Name reads under alignments: in dataset.yaml for macs3 "
+                "callpeak."
+            )
+        sections.append(Section("peaks", f"Elements and {results.peaks_label}", text).add_table(results.comparison))
     if results.protocol is not None:
         text = (
             "The trained predictor with its mask replaced by a fixed one, at equal budgets, promoter open on both "

@@ -1,4 +1,4 @@
-"""The element half of a finished run: files, MACS3 peaks, comparison, planted truth, fixed masks."""
+"""The element half of a finished run: files, peaks, comparison, planted truth, fixed masks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ import pandas as pd
 
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.elements import truth as planted
-from seqexp.dna.elements.bdgpeakcall import call_on_track
 from seqexp.dna.elements.calling import call_elements, kept_bins
-from seqexp.dna.elements.callpeak import call_on_alignments
 from seqexp.dna.elements.compare import compare, cover, in_windows, overlap_bounds, trim_to_budget
 from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.elements.masks import MaskSet, promoter_bins
-from seqexp.dna.elements.peaks import write_peaks
+from seqexp.dna.elements.peak_sets import PeakSet, find_peaks
 from seqexp.dna.elements.protocol import fixed_mask_scores
-from seqexp.dna.genome.regions import read_bed
 
 if TYPE_CHECKING:
     from seqexp.dna.loaders.data import SequenceData
@@ -37,7 +34,7 @@ class ElementResults:
 
     masks: MaskSet
     elements: pd.DataFrame
-    peaks: pd.DataFrame | None
+    peaks: PeakSet | None
     truth_table: pd.DataFrame | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     comparison: pd.DataFrame | None = None
@@ -60,20 +57,22 @@ def examine_elements(
     results = ElementResults(masks, elements, None, data.spec.read_truth())
     results.metrics |= {"budget_bp": budget, "num_elements": len(elements), "mask_mean": float(masks.values.mean())}
     try:
-        results.peaks, lost = get_peaks(data, folder, settings)
-        results.notes["peaks"] = [lost] if lost else []
+        results.peaks = get_peaks(data, folder, settings)
     except MissingExtraError as error:
         results.notes["peaks"] = [f"The comparison with MACS3 is missing: {error.found}. To get it: {error.fix}"]
-        results.comparison = pd.DataFrame({"what": ["MACS3 peaks"], "value": ["not available"]})
+        results.comparison = pd.DataFrame({"what": ["peaks"], "value": ["not available"]})
     test = collected.rows("test")
     if results.peaks is not None:
+        results.metrics |= dict(results.peaks.facts().values())
+        results.notes["peaks"] = list(results.peaks.notes)
         _compare(results, masks.select(test), settings, folder)
     if results.truth_table is not None:
         _score_truth(results, data, collected, test, settings=settings)
     if results.peaks is not None and "mask" in inspect.signature(run.network.forward).parameters:
         results.protocol = _protocol(run, data, collected, results, test=test, settings=settings)
+        words = {results.peaks.label: results.peaks.kind}
         for row in results.protocol.itertuples():
-            results.metrics[f"fixed_{str(row.mask).replace(' ', '_')}_pearson"] = row.pearson
+            results.metrics[f"fixed_{words.get(str(row.mask), str(row.mask)).replace(' ', '_')}_pearson"] = row.pearson
     return results
 
 
@@ -94,70 +93,50 @@ def gather_masks(data: SequenceData, collected: Collected) -> MaskSet:
     )
 
 
-def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> tuple[pd.DataFrame | None, str]:
-    """Peaks from where the settings say, written to peaks_macs3.narrowPeak under the chromosome names of the FASTA.
-
-    Returns
-    -------
-    DataFrame or None
-        None for data without any track.
-    str
-        What was left out because the FASTA lacks its chromosome.
-    """
-    source, spec = settings.peaks, data.spec
-    output, sizes = folder / "peaks_macs3.narrowPeak", spec.open_reference().chrom_sizes
-    given = source.path
-    if given is None and source.alignments is None and source.track is None and spec.peaks:
-        given = next(iter(spec.peaks.values()))
-    if given is not None:
-        resolved = spec.resolve(read_bed(given), given, sizes)
-        return write_peaks(resolved.table, output, f"mode=read file={given.name}"), resolved.told
-    genome_bp = sum(sizes.values())
-    if source.alignments is not None:
-        return call_on_alignments(
-            source.alignments, output, genome_bp=genome_bp, file_format=source.alignment_format, names=sizes
-        ), ""
-    if not spec.tracks:
-        return None, ""
-    name = source.track or next(iter(spec.tracks))
-    spec.open_tracks([name])  # a wrong name is one clear error
-    whole = {chrom: [(0, size)] for chrom, size in sizes.items()}  # in the names of the FASTA
-    budget_bp = int(settings.budget_fraction * genome_bp)
-    return call_on_track(spec.tracks[name], output, target_bp=budget_bp, extent=whole), ""
+def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> PeakSet | None:
+    """Peaks from where the settings say, written to the run folder; None for data that have nothing to call them on."""
+    return find_peaks(
+        data.spec, folder / "peaks_macs3.narrowPeak", budget_fraction=settings.budget_fraction, **vars(settings.peaks)
+    )
 
 
 def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, folder: Path) -> None:
     """Elements and peaks of the test genes at one budget."""
     assert results.peaks is not None
-    local = in_windows(results.peaks, masks.windows, masks.gene_ids)
+    local = in_windows(results.peaks.table, masks.windows, masks.gene_ids)
     peaks_bp = int(sum(c.sum() for c in cover(local, masks.windows, masks.gene_ids)))
     budget = min(peaks_bp, int(settings.budget_fraction * masks.values.size * masks.bin_bp))
     budget = budget // masks.bin_bp * masks.bin_bp
     if budget < masks.bin_bp:
         results.notes.setdefault("peaks", []).append("No peak lies in the windows of the test genes.")
+        results.comparison = _table(results.peaks.facts())
         return
     trimmed = trim_to_budget(local, budget)
     overlap, per_gene = compare(call_elements(masks, budget_bp=budget), trimmed, masks.windows, masks.gene_ids)
-    bounds = overlap_bounds(per_gene)
+    bounds, kind = overlap_bounds(per_gene), results.peaks.kind
     per_gene.to_csv(folder / "compare.tsv", sep="\t", index=False, float_format="%.6g")
     labels = {
         "budget on each side (bp)": ("compare_budget_bp", budget),
         "elements inside peaks (precision)": ("overlap_precision", overlap.precision),
         "peaks inside elements (recall)": ("overlap_recall", overlap.recall),
-        "Jaccard index": ("jaccard_macs3", overlap.jaccard),
+        "Jaccard index": (f"jaccard_{kind}", overlap.jaccard),
         "median distance to the nearest peak (bp)": ("median_distance_bp", overlap.median_distance_bp),
-        "enrichment over shifted elements": ("enrichment_macs3", overlap.enrichment),
-        "z of the enrichment": ("enrichment_macs3_z", overlap.enrichment_z),
-        "p of the enrichment (permutation)": ("enrichment_macs3_p", overlap.enrichment_p),
+        "enrichment over shifted elements": (f"enrichment_{kind}", overlap.enrichment),
+        "z of the enrichment": (f"enrichment_{kind}_z", overlap.enrichment_z),
+        "p of the enrichment (permutation)": (f"enrichment_{kind}_p", overlap.enrichment_p),
     }
     results.metrics |= dict(labels.values())
-    for key, name in (("overlap_precision", "precision"), ("overlap_recall", "recall"), ("jaccard_macs3", "jaccard")):
+    for key, name in (("overlap_precision", "precision"), ("overlap_recall", "recall"), (f"jaccard_{kind}", "jaccard")):
         bound = bounds[name]
         results.metrics |= {f"{key}_low": bound.low, f"{key}_high": bound.high}
-    rows = [
-        (label, f"{value:,.4g}" if isinstance(value, float) else f"{value:,}") for label, (_, value) in labels.items()
-    ]
-    results.comparison = pd.DataFrame(rows, columns=["what", "value"])
+    results.comparison = _table({**results.peaks.facts(), **labels})
+
+
+def _table(facts: Mapping[str, tuple[str, Any]]) -> pd.DataFrame:
+    """What was found, for people."""
+    shown = {what: f"{value:,.4g}" if isinstance(value, float) else value for what, (_, value) in facts.items()}
+    rows = [(what, f"{value:,}" if isinstance(value, int) else value) for what, value in shown.items()]
+    return pd.DataFrame(rows, columns=["what", "value"])
 
 
 def _score_truth(
@@ -178,7 +157,7 @@ def _score_truth(
         for number, name in enumerate(data.statistics.track_names):
             rankings[f"signal {name}"] = (f"signal_{name}", signals[:, :, number])
     if results.peaks is not None:
-        rankings["MACS3 peaks"] = ("macs3", planted.peak_scores(results.peaks, masks))
+        rankings[results.peaks.label] = (results.peaks.kind, planted.peak_scores(results.peaks.table, masks))
     results.prevalence = float(positive.mean())
     num = max(1, int(positive.sum()))
     rows = []
@@ -233,7 +212,7 @@ def _protocol(
     """Test Pearson of the trained predictor under fixed masks, promoter open on every side."""
     assert results.peaks is not None
     masks = results.masks.select(test)
-    local = in_windows(results.peaks, masks.windows, masks.gene_ids)
+    local = in_windows(results.peaks.table, masks.windows, masks.gene_ids)
     peak_bins = planted.to_bins(cover(local, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
     budget = min(int(peak_bins.sum()), int(settings.budget_fraction * peak_bins.size)) * masks.bin_bp
     budget = max(budget, masks.bin_bp)
@@ -243,7 +222,7 @@ def _protocol(
     promoter = promoter_bins(masks.values.shape[1], masks.bin_bp, data.upstream_bp, settings.promoter_bp)
     kept = {
         "elements": _back(kept_bins(masks, budget_bp=budget), is_reverse) > 0,
-        "MACS3 peaks": _back(peak_bins, is_reverse) > 0,
+        results.peaks.label: _back(peak_bins, is_reverse) > 0,
         "promoter only": np.zeros(masks.values.shape, dtype=bool),
         "everything open": np.ones(masks.values.shape, dtype=bool),
     }

@@ -12,7 +12,8 @@ from seqexp.report.style import BASELINE, MODEL, PEAKS, SIGNAL, TRACKS, TRAIN, T
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = {"model": MODEL, "macs3": PEAKS, "best track": TRACKS[1], "signal": SIGNAL, "truth": TRUTH}
+_COLOURS = {"model": MODEL, "macs3": PEAKS, "threshold on": PEAKS, "peaks of": PEAKS, "best track": TRACKS[1]}
+_COLOURS |= {"signal": SIGNAL, "truth": TRUTH}
 _TIED = 0.02  # share of recall in one step from which a ranking is said to end before it
 
 

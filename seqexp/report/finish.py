@@ -1,4 +1,4 @@
-"""Finish a run folder: predictions, baselines, elements, MACS3 peaks, comparison, metrics and the report."""
+"""Finish a run folder: predictions, baselines, elements, peaks, comparison, metrics and the report."""
 
 from __future__ import annotations
 
@@ -87,15 +87,16 @@ def summary(metrics: dict[str, Any]) -> str:
         rows = [("mean r over genes", "test_pcc_mean"), ("best naive baseline", "best_baseline_pcc_mean")]
         rows += [("same, spots shuffled", "shuffled_pcc_mean")]
     rows += [("AUPRC of elements", "elements_auprc"), ("AUPRC of the best signal", "signal_auprc")]
-    rows += [("AUPRC of MACS3 peaks", "macs3_auprc"), ("Jaccard with MACS3", "jaccard_macs3")]
-    lines = []
+    for kind, name in (("macs3", "MACS3 peaks"), ("threshold", "the threshold"), ("peaks", "the peaks given")):
+        rows += [(f"AUPRC of {name}", f"{kind}_auprc"), (f"Jaccard with {name}", f"jaccard_{kind}")]
+    lines = [f"  compared with {metrics['peaks_from']}"] if "peaks_from" in metrics else []
     for label, key in rows:
         value = metrics.get(key)
         if value is None or (isinstance(value, float) and math.isnan(value)):
             continue
         low, high = metrics.get(f"{key}_low", math.nan), metrics.get(f"{key}_high", math.nan)
         interval = f"  [{low:.3f}, {high:.3f}]" if math.isfinite(low) and math.isfinite(high) else ""
-        lines.append(f"  {label:<26}{value:.3f}{interval}")
+        lines.append(f"  {label:<28}{value:.3f}{interval}")
     return "\n".join(lines)
 
 
@@ -162,6 +163,7 @@ def _results(
         log=pd.read_csv(log_path) if log_path.is_file() else None,
         truth=elements.truth if elements else None,
         comparison=elements.comparison if elements else None,
+        peaks_label=elements.peaks.label if elements and elements.peaks else "peaks",
         protocol=elements.protocol if elements else None,
         curves=elements.curves if elements else {},
         prevalence=elements.prevalence if elements else math.nan,

@@ -8,24 +8,24 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class PeakSource:
-    """Where the peaks come from; the first that is set counts.
+    """Where the peaks come from; the first that is set counts, and the dataset where none is.
 
     Parameters
     ----------
     path : Path, optional
-        Existing narrowPeak or BED.
-    alignments : Path, optional
-        Reads for ``macs3 callpeak``.
-    alignment_format : str
-        Their format.
+        Existing peaks, in any format.
+    alignments : str, optional
+        Alignments of the dataset, for ``macs3 callpeak``.
     track : str, optional
-        Track for ``macs3 bdgpeakcall``.
+        Track of the dataset to take a threshold on.
+    limit_minutes : float
+        MACS3 is stopped after so long.
     """
 
     path: Path | None = None
-    alignments: Path | None = None
-    alignment_format: str = "AUTO"
+    alignments: str | None = None
     track: str | None = None
+    limit_minutes: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class FinishSettings:
     budget_fraction : float
         Share of each window's base pairs kept as elements.
     peaks : PeakSource, optional
-        Where peaks come from; by default the first peak set of the dataset, else MACS3 on its first track.
+        Where peaks come from; by default MACS3 on the first alignments of the dataset, else its first peak set, else a
+        threshold on its first track.
     promoter_bp : int
         Base pairs round the TSS that the fixed-mask protocol opens on every side.
     genes : tuple of str

@@ -1,4 +1,4 @@
-"""Track view of one gene: signals, mask, elements, MACS3 peaks, planted truth and the TSS on one axis."""
+"""Track view of one gene: signals, mask, elements, peaks, planted truth and the TSS on one axis."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class GeneView:
         Elements of this gene and peaks in its window.
     truth : list of (start, end), optional
         Planted elements; None for real data.
+    peaks_label : str
+        What the peaks are.
     """
 
     title: str
@@ -47,6 +49,7 @@ class GeneView:
     elements: Spans = field(default_factory=list)
     peaks: Spans = field(default_factory=list)
     truth: Spans | None = None
+    peaks_label: str = "peaks"
 
 
 def _thin(values: np.ndarray, num: int = 1200) -> np.ndarray:
@@ -71,7 +74,7 @@ def _spans(axis: Axes, view: GeneView, spans: Spans, row: int, *, colour: str) -
 
 def gene_view(view: GeneView) -> Figure:
     """Draw one gene: a row per signal, the mask, then elements, peaks and truth as bars."""
-    rows = {"elements": (view.elements, MODEL), "MACS3 peaks": (view.peaks, PEAKS)}
+    rows = {"elements": (view.elements, MODEL), view.peaks_label: (view.peaks, PEAKS)}
     if view.truth is not None:
         rows["planted"] = (view.truth, TRUTH)
     heights = [0.55] * len(view.signals) + [0.7, 0.24 * len(rows) + 0.1]

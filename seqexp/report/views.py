@@ -73,7 +73,8 @@ def make_views(data: SequenceData, collected: Collected, results: ElementResults
                 signals={n: signals[:, t] for t, n in enumerate(data.statistics.track_names)},
                 mask=results.masks.values[row][::turn],
                 elements=_spans(own, *place),
-                peaks=_spans(results.peaks, *place),
+                peaks=_spans(None if results.peaks is None else results.peaks.table, *place),
+                peaks_label="peaks" if results.peaks is None else results.peaks.label,
                 truth=None if truth is None else _spans(truth[truth["gene_id"] == gene["gene_id"]], *place),
             )
         )

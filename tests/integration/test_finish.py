@@ -50,10 +50,10 @@ def test_every_file_is_there_and_nothing_half_written(finished):
 
 def test_metrics_are_flat_and_hold_the_promised_keys(finished):
     metrics = json.loads((finished / "metrics.json").read_text())
-    assert all(value is None or isinstance(value, int | float) for value in metrics.values())
+    assert all(value is None or isinstance(value, int | float) for key, value in metrics.items() if key != "peaks_from")
     for key in ("test_pearson", "test_pearson_low", "test_spearman", "test_mse", "baseline_mean_pearson"):
         assert key in metrics
-    for key in ("baseline_kmer_signal_ridge_pearson", "elements_auprc", "signal_auprc", "macs3_auprc", "jaccard_macs3"):
+    for key in ("baseline_kmer_signal_ridge_pearson", "elements_auprc", "signal_auprc", "peaks_auprc", "jaccard_peaks"):
         assert key in metrics
     assert metrics["baseline_mean_pearson"] is None  # a constant has no correlation
     assert metrics["num_test"] == 10
@@ -80,7 +80,13 @@ def test_predictions_are_one_row_per_gene(finished):
 
 def test_report_shows_model_baselines_and_truth(finished):
     text = (finished / "report.html").read_text()
-    for words in ("this model", "5-mer + signal ridge", "Elements against the planted truth", "Fixed masks", "MACS3"):
+    for words in (
+        "this model",
+        "5-mer + signal ridge",
+        "Elements against the planted truth",
+        "Fixed masks",
+        "peaks of peaks.narrowPeak",
+    ):
         assert words in text
 
 
@@ -130,21 +136,68 @@ def test_other_names_for_the_same_chromosomes_change_no_figure(finished, tiny_da
         (folder / name).write_text(re.sub(r"^chr(?=\d)", "", text, flags=re.MULTILINE))
     (run / "compare.tsv").unlink()
     assert examined() == expected
-    assert expected["macs3_auprc"] > 0.5
+    assert expected["peaks_auprc" if source == PeakSource() else "threshold_auprc"] > 0.5
     assert (run / "compare.tsv").is_file()
 
 
 def test_peaks_on_unknown_chromosomes_are_told_and_peaks_of_another_genome_refused(finished, tmp_path, capsys):
     peaks = tmp_path / "mine.bed"
     own = (finished / "peaks_macs3.narrowPeak").read_text().splitlines()
-    peaks.write_text("\n".join([*own, "HLA-A\t5\t900\tp\t1000\t."]).replace("chr", "CHR0") + "\n")
+    peaks.write_text("\n".join([*own, "HLA-A\t5\t900\tp\t1000\t.\t9\t-1\t-1\t-1"]).replace("chr", "CHR0") + "\n")
     data, source = Run.open(finished).datamodule, FinishSettings(peaks=PeakSource(peaks))
-    table, told = element_steps.get_peaks(data, tmp_path, source)
-    assert told == "1 of 61 rows of mine.bed are left out: genome.fa has no chromosome named HLA-A"
-    assert sorted(table["chrom"].unique()) == [f"chr{n}" for n in range(1, 7)]
+    found = element_steps.get_peaks(data, tmp_path, source)
+    assert found.notes == ("1 of 61 rows of mine.bed are left out: genome.fa has no chromosome named HLA-A",)
+    assert sorted(found.table["chrom"].unique()) == [f"chr{n}" for n in range(1, 7)]
     peaks.write_text("NC_000001.11\t5\t900\n")
     assert main(["report", "--run-dir", str(finished), "--peaks", str(peaks)]) == 2
     assert "no chromosome name of mine.bed occurs in genome.fa" in capsys.readouterr().err
+
+
+def again(finished, tiny_dataset, tmp_path, lines):
+    """The finished run on a dataset with other lines, reported again: metrics and page."""
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    old = load_yaml(run / "config.yaml")["data"]["init_args"]["dataset"]
+    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace(old, str(tiny_dataset)))
+    kept = [line for line in tiny_dataset.read_text().splitlines() if not line.startswith("peaks:")]
+    tiny_dataset.write_text("\n".join([*kept, *lines]) + "\n")
+    assert main(["report", "--run-dir", str(run)]) == 0
+    return json.loads((run / "metrics.json").read_text()), (run / "report.html").read_text()
+
+
+def test_without_reads_page_and_metrics_speak_of_a_threshold(finished, tiny_dataset, tmp_path, capsys):
+    pytest.importorskip("MACS3")
+    metrics, page = again(finished, tiny_dataset, tmp_path, [])
+    assert not [key for key in metrics if "macs3" in key.lower()]
+    assert metrics["peaks_from"].startswith("threshold on the track ATAC: signal of at least")
+    for key in ("threshold_auprc", "jaccard_threshold", "enrichment_threshold_p", "fixed_threshold_pearson"):
+        assert metrics[key] is not None
+    assert metrics["threshold_cutoff"] > 0
+    assert metrics["num_peaks"] > 10
+    assert metrics["peaks_bp"] > 10_000
+    shown = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert "MACS3 peaks" not in shown
+    assert "Elements and threshold on ATAC" in shown
+    assert f"{metrics['peaks_bp']:,}" in shown
+    assert "threshold on the track ATAC" in capsys.readouterr().out
+
+
+def test_reads_of_the_dataset_are_called_by_macs3(finished, tiny_dataset, tmp_path, capsys):
+    pytest.importorskip("MACS3")
+    truth = pd.read_csv(tiny_dataset.parent / "truth.tsv", sep="\t")
+    rng = np.random.default_rng(0)
+    with open(tiny_dataset.parent / "reads.bedpe", "w") as handle:
+        for row in truth.itertuples():
+            starts = np.concatenate([rng.normal(row.start, 30, 60), rng.integers(0, 39_000, 60)]).clip(0)
+            handle.writelines(f"{row.chrom}\t{start}\t{start + 180}\n" for start in starts.astype(int))
+    metrics, page = again(finished, tiny_dataset, tmp_path, ["alignments: {ATAC: reads.bedpe}"])
+    assert metrics["peaks_from"].startswith("macs3 callpeak on reads.bedpe (BEDPE, q < 0.05")
+    for key in ("macs3_auprc", "jaccard_macs3", "enrichment_macs3", "fixed_macs3_pearson"):
+        assert metrics[key] is not None
+    assert metrics["macs3_auprc"] > 0.5
+    assert "threshold_cutoff" not in metrics
+    assert "Elements and MACS3 peaks" in page
+    assert "AUPRC of MACS3 peaks" in capsys.readouterr().out
 
 
 def test_without_macs3_the_rest_is_finished_and_says_how_to_get_it(finished, monkeypatch):
@@ -153,6 +206,6 @@ def test_without_macs3_the_rest_is_finished_and_says_how_to_get_it(finished, mon
 
     monkeypatch.setattr(element_steps, "get_peaks", missing)
     metrics = finish_run(finished, FinishSettings())
-    assert "macs3_auprc" not in metrics
+    assert not [key for key in metrics if "macs3" in key or "peaks" in key]
     assert "elements_auprc" in metrics
     assert "pip install &#39;seqexp[macs3]&#39;" in (finished / "report.html").read_text()

@@ -128,7 +128,8 @@ def test_gene_view_shows_every_row():
         [(1100, 1200)],
         [(1500, 1501)],
         [],
+        peaks_label="threshold on DHS",
     )
     svg = to_svg(gene_view(view))
-    for word in ("YFG1", "DHS", "mask", "elements", "MACS3 peaks", "planted", "← TSS", "chr1 position"):
+    for word in ("YFG1", "DHS", "mask", "elements", "threshold on DHS", "planted", "← TSS", "chr1 position"):
         assert word in svg

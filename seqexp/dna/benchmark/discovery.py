@@ -43,7 +43,7 @@ def run_discovery(plan: DiscoveryPlan, out: Path, say: Say = print) -> list[Worl
 
 
 def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, *, is_first: bool) -> WorldResults:
-    dataset, frame, alignments, alignment_format = open_world(plan, world, folder, say)
+    dataset, frame, alignments = open_world(plan, world, folder, say)
     test = frame.rows("test")
     usable = frame.usable[test]
     prevalence = float(frame.planted[test][usable].mean()) if frame.planted is not None else math.nan
@@ -57,7 +57,6 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, *, is_firs
         folder / "peaks",
         plan.q_values,
         alignments,
-        alignment_format=alignment_format,
         budget=budget,
         peak_track=world.peak_track,
     )
@@ -71,7 +70,9 @@ def _world(plan: DiscoveryPlan, world: World, folder: Path, say: Say, *, is_firs
             is_read = number == 0 and plan.is_retrained(world.name, arm.name)
             scores[arm.name, seed] = arm_scores(run, arm, frame) if is_read else _of_test(run, arm, frame)
             own[arm.name, seed] = own_share(run) if arm.score == "mask" else math.nan
-    results = WorldResults(world.name, frame, budget, prevalence, num_genes, peaks_from=peaks_from)
+    results = WorldResults(
+        world.name, frame, budget, prevalence, num_genes, peaks_from=peaks_from, peak_rankings=tuple(peaks)
+    )
     results.scores = scores
     results.kept = {key: keep_best(values, frame, budget) for key, values in scores.items()}
     results.rows = score_rows(frame, scores, results.kept, own)

@@ -11,6 +11,8 @@ from seqexp.core.errors import ConfigError
 from seqexp.core.resources import shipped
 from seqexp.core.yaml import load_yaml
 from seqexp.core.yaml_fields import check_keys
+from seqexp.dna.genome.alignment_files import FORMATS
+from seqexp.dna.genome.alignments import AlignmentSpec
 
 SCORES = ("mask", "gradient")
 _KEYS = (
@@ -61,21 +63,19 @@ class World:
         Settings of :class:`seqexp.dna.simulation.SimulationConfig`.
     seeds : tuple of int
         Training seeds here.
-    alignments : Path, optional
-        Fragments or reads for ``macs3 callpeak``.
-    alignment_format : str
+    alignments : AlignmentSpec, optional
+        Fragments or reads for ``macs3 callpeak``, in place of those of the dataset.
     windows : int, optional
         Training windows of every arm here, in place of the plan's.
     peak_track : str, optional
-        Track that MACS3 is run on where there are neither reads nor peaks; the first one by default.
+        Track that thresholds are taken on where there are neither reads nor peaks; the first one by default.
     """
 
     name: str
     dataset: Path | None
     simulate: Mapping[str, Any] | None
     seeds: tuple[int, ...]
-    alignments: Path | None = None
-    alignment_format: str = "AUTO"
+    alignments: AlignmentSpec | None = None
     windows: int | None = None
     peak_track: str | None = None
 
@@ -101,7 +101,7 @@ class DiscoveryPlan:
     windows : int, optional
         Training windows that every arm sees, whatever the number of genes; None: as the configs say.
     q_values : tuple of float
-        Of the MACS3 peaks.
+        Of peaks.
     curve : tuple of float
         Budgets of the accuracy curve.
     sizes : tuple of int
@@ -204,11 +204,23 @@ def _world(name: str, value: Any, seeds: tuple[int, ...], path: Path, *, given: 
         None if dataset is None else Path(dataset),
         None if dataset is not None else dict(simulate or {}),
         tuple(int(seed) for seed in content.get("seeds", seeds)),
-        None if content.get("alignments") is None else Path(content["alignments"]),
-        str(content.get("alignment_format", "AUTO")),
+        _alignments(content, name, path),
         None if content.get("windows") is None else int(content["windows"]),
         content.get("peak_track"),
     )
+
+
+def _alignments(content: dict[str, Any], name: str, path: Path) -> AlignmentSpec | None:
+    """A path, relative to where the command runs, and its format."""
+    alignments, file_format = content.get("alignments"), content.get("alignment_format", "AUTO")
+    if file_format not in FORMATS:
+        expected = "one of: " + ", ".join(FORMATS)
+        raise ConfigError(f"worlds.{name}.alignment_format: {file_format!r}", where=path, expected=expected)
+    if alignments is None:
+        return None
+    if not isinstance(alignments, str):
+        raise ConfigError(f"worlds.{name}.alignments: {alignments!r}", where=path, expected="a path")
+    return AlignmentSpec((Path(alignments),), file_format)
 
 
 def _arm(name: str, value: Any, path: Path) -> Arm:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.benchmark.frame import Frame
-from seqexp.dna.elements.bdgpeakcall import call_on_track
-from seqexp.dna.elements.callpeak import call_on_alignments
+from seqexp.dna.elements.peak_sets import above_threshold, called_on_reads, from_file
 from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.truth import peak_scores, signal_rule
+from seqexp.dna.genome.alignments import AlignmentSpec
+from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.loaders.windows import CONTACT
 
 NEAR_BP = 1_000.0  # ABC counts nearer bins as this far
@@ -66,53 +67,69 @@ def peak_rankings(
     frame: Frame,
     folder: Path,
     q_values: Sequence[float],
-    alignments: Path | None = None,
+    alignments: AlignmentSpec | None = None,
     *,
-    alignment_format: str = "AUTO",
     budget: float = 0.1,
     peak_track: str | None = None,
 ) -> tuple[dict[str, Scores], str]:
-    """Scores (R, N) of bins by MACS peaks at several stringencies, and where the peaks come from.
+    """Scores (R, N) of bins by peaks at several stringencies, and where the peaks come from.
 
-    Called on ``alignments`` where they are given; otherwise the peaks of the dataset, filtered by their q-values;
-    otherwise called on ``peak_track``, by default the first one, at cutoffs that give half, all and twice the budget (a
-    track has no q-values); where a sparse track gives the same peaks again, they are left out.
-    Without MACS3 the dict is empty and the text says how to get it.
+    Called by MACS3 on ``alignments``, or those of the dataset; otherwise the peaks of the dataset, filtered by their
+    q-values where they have any; otherwise what lies above a threshold on ``peak_track``, by default the first one, at
+    cutoffs that give half, all and twice the budget (a track has no q-values); where a sparse track gives the same
+    again, it is left out. Without MACS3 the dict is empty and the text says how to get it.
     """
     spec = frame.data.spec
-    sizes = spec.open_reference().chrom_sizes
-    genome_bp = sum(sizes.values())
-    peaks: dict[str, pd.DataFrame] = {}
     folder.mkdir(parents=True, exist_ok=True)
+    reads = alignments or next(iter(spec.alignments.values()), None)
     try:
-        if alignments is not None:
-            for q in q_values:
-                path = folder / f"q{q:g}.narrowPeak"
-                if not path.is_file():
-                    call_on_alignments(alignments, path, genome_bp=genome_bp, file_format=alignment_format, q_value=q)
-                peaks[f"MACS3 q < {q:g}"] = read_peaks(path)
-            origin = f"macs3 callpeak on {alignments.name}"
+        if reads is not None:
+            peaks, origin = _on_reads(spec, reads, folder, q_values)
         elif spec.peaks:
-            name, path = next(iter(spec.peaks.items()))
-            known = read_peaks(path)
-            for q in q_values:
-                peaks[f"MACS q < {q:g}"] = known[known["q_value"] >= -np.log10(q)]
-            origin = f"peaks of the dataset ({name})"
+            peaks, origin = _given(spec, next(iter(spec.peaks.values())), folder, q_values)
         elif spec.tracks:
-            name = peak_track or next(iter(spec.tracks))
-            spec.open_tracks([name])  # a wrong name is one clear error
-            for factor in (1.0, 0.5, 2.0):
-                path = folder / f"{name}_budget{factor:g}.narrowPeak"
-                target_bp = int(factor * budget * genome_bp)
-                if not path.is_file():
-                    call_on_track(spec.tracks[name], path, target_bp=target_bp)
-                found = read_peaks(path)
-                if not any(found.equals(known) for known in peaks.values()):
-                    peaks[f"MACS3 {factor:g} x budget"] = found
-            origin = f"macs3 bdgpeakcall on {name}"
+            peaks, origin = _above_thresholds(spec, peak_track or next(iter(spec.tracks)), folder, budget)
         else:
             return {}, "no track to call peaks on"
     except MissingExtraError as error:
         return {}, f"MACS3 is missing: {error.found}; {error.fix}"
     # peak_scores answers along the forward strand
     return {name: frame.masks.forward(peak_scores(table, frame.masks)) for name, table in peaks.items()}, origin
+
+
+def _on_reads(
+    spec: DatasetSpec, reads: AlignmentSpec, folder: Path, q_values: Sequence[float]
+) -> tuple[dict[str, pd.DataFrame], str]:
+    peaks = {}
+    for q in q_values:
+        path = folder / f"q{q:g}.narrowPeak"
+        if not path.is_file():
+            called_on_reads(spec, reads, path, q_value=q)
+        peaks[f"MACS3 q < {q:g}"] = read_peaks(path)
+    return peaks, f"macs3 callpeak on {', '.join(path.name for path in reads.paths)}"
+
+
+def _given(
+    spec: DatasetSpec, path: Path, folder: Path, q_values: Sequence[float]
+) -> tuple[dict[str, pd.DataFrame], str]:
+    given = from_file(spec, path, folder / "given.narrowPeak")
+    table = given.table
+    if "q_value" not in table or not (table["q_value"] > 0).any():
+        return {given.label: table}, f"{given.label}, which has no q-values"
+    return {f"{given.label} q < {q:g}": table[table["q_value"] >= -np.log10(q)] for q in q_values}, given.label
+
+
+def _above_thresholds(
+    spec: DatasetSpec, track: str, folder: Path, budget: float
+) -> tuple[dict[str, pd.DataFrame], str]:
+    spec.open_tracks([track])  # a wrong name is one clear error
+    genome_bp = sum(spec.open_reference().chrom_sizes.values())
+    peaks: dict[str, pd.DataFrame] = {}
+    for factor in (1.0, 0.5, 2.0):
+        path = folder / f"{track}_budget{factor:g}.narrowPeak"
+        if not path.is_file():
+            above_threshold(spec, track, path, target_bp=int(factor * budget * genome_bp))
+        found = read_peaks(path)
+        if not any(found.equals(known) for known in peaks.values()):
+            peaks[f"threshold on {track} at {factor:g} x budget"] = found
+    return peaks, f"thresholds on the track {track}, without reads"

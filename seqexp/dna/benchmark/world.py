@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import ConfigError
 from seqexp.dna.benchmark.frame import Frame, make_frame
 from seqexp.dna.benchmark.plan import DiscoveryPlan, World
+from seqexp.dna.genome.alignments import AlignmentSpec
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.dna.simulation.config import SimulationConfig
 from seqexp.dna.simulation.simulate import simulate_genome
@@ -44,6 +45,8 @@ class WorldResults:
         Test Pearson of the reader with everything open, and its interval.
     peaks_from : str
         Where the peaks come from.
+    peak_rankings : tuple of str
+        Rankings by peaks.
     sizes : DataFrame
         AUPRC of the first arm by number of training genes.
     scores : dict
@@ -61,20 +64,21 @@ class WorldResults:
     rows: pd.DataFrame = field(default_factory=pd.DataFrame)
     open_accuracy: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     peaks_from: str = ""
+    peak_rankings: tuple[str, ...] = ()
     sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
     scores: dict[tuple[str, int], Scores] = field(default_factory=dict)
     kept: dict[tuple[str, int], NDArray[np.bool_]] = field(default_factory=dict)
 
 
-def open_world(plan: DiscoveryPlan, world: World, folder: Path, say: Say) -> tuple[Path, Frame, Path | None, str]:
-    """Dataset, frame and alignments of a world, simulated where the plan says so."""
-    dataset, alignments, alignment_format = world.dataset, world.alignments, world.alignment_format
+def open_world(plan: DiscoveryPlan, world: World, folder: Path, say: Say) -> tuple[Path, Frame, AlignmentSpec | None]:
+    """Dataset and frame of a world, simulated where the plan says so, and the alignments the plan names."""
+    dataset, alignments = world.dataset, world.alignments
     if dataset is None:
         data_folder = folder / "data"
         if not (data_folder / "dataset.yaml").is_file():
             say(f"{world.name}: simulating a genome")
             simulate_genome(data_folder, SimulationConfig(**dict(world.simulate or {})))
-        dataset, alignments, alignment_format = data_folder, data_folder / "ATAC.fragments.bed.gz", "BEDPE"
+        dataset = data_folder
     stack = [f"--config={path}" for path in config_stack([plan.reader])]
     settings = RunConfig([*stack, f"--data.init_args.dataset={dataset}"])
     data, network = settings.datamodule, settings.model.network
@@ -82,4 +86,4 @@ def open_world(plan: DiscoveryPlan, world: World, folder: Path, say: Say) -> tup
         raise ConfigError(f"data of type {type(data).__name__}", where=plan.reader, expected="SequenceData")
     data.prepare_data()
     data.setup("fit")
-    return dataset, make_frame(data, int(network.bin_bp), plan.promoter_bp), alignments, alignment_format
+    return dataset, make_frame(data, int(network.bin_bp), plan.promoter_bp), alignments

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqexp.core.check import Asker, CheckReport
+from seqexp.dna.genome.check_alignments import check_alignments
 from seqexp.dna.genome.check_contacts import check_contacts
 from seqexp.dna.genome.check_fasta import check_bases, check_fasta
 from seqexp.dna.genome.check_regions import check_regions
@@ -63,6 +64,7 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
             check_track(ask, spec, track, reference=reference, num_genes=num_genes, windows=windows)
             track.close()
     check_regions(ask, spec, sizes, genes)
+    check_alignments(ask, spec, sizes)
     if spec.motifs is not None:
         motifs = spec.motifs
         ask(motifs.name, "motifs", lambda: f"{len(read_meme(motifs))} motifs")

@@ -22,6 +22,7 @@ from seqexp.core.yaml_fields import (
     section,
     text,
 )
+from seqexp.dna.genome.alignments import AlignmentSpec, parse_alignments
 from seqexp.dna.genome.contact_files import ContactSpec, parse_contacts
 from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.gene_files import GeneColumns
@@ -36,7 +37,8 @@ from seqexp.dna.genome.tracks import Missing, TrackSet
 _REQUIRED = ("name", "fasta", "genes", "expression", "splits")
 _KEYS = (
     *("name", "description", "organism", "assembly", "fasta", "tracks", "missing", "genes", "expression"),
-    *("transform", "splits", "blacklist", "covariates", "peaks", "truth", "features", "motifs", "contacts"),
+    *("transform", "splits", "blacklist", "covariates", "peaks", "alignments", "truth", "features", "motifs"),
+    "contacts",
 )
 _GENE_KEYS = ("path", "gene_id", "gene_name", "chrom", "tss", "start", "end", "strand", "base", "keep")
 _EXPRESSION_KEYS = ("column", "unit", "path", "gene_id", "signed")
@@ -89,6 +91,8 @@ class DatasetSpec:
         Motifs of transcription factors, in the text format of MEME.
     contacts : ContactSpec or None
         Hi-C contacts.
+    alignments : mapping
+        Name of an experiment to its aligned reads, on which MACS3 calls the peaks elements are compared with.
     is_missing_stated : bool
         ``missing`` stands in the file, so that a track without values on a chromosome is meant.
     """
@@ -116,6 +120,7 @@ class DatasetSpec:
     features: Mapping[str, Path] = field(default_factory=dict)
     motifs: Path | None = None
     contacts: ContactSpec | None = None
+    alignments: Mapping[str, AlignmentSpec] = field(default_factory=dict)
     is_missing_stated: bool = False
 
     @property
@@ -125,10 +130,12 @@ class DatasetSpec:
 
     def files(self) -> list[Path]:
         """Every data file, in a fixed order."""
-        return self._learned_from() + [path for path in [*self.features.values(), self.motifs] if path is not None]
+        reads = [path for experiment in self.alignments.values() for path in experiment.files()]
+        motifs = [] if self.motifs is None else [self.motifs]
+        return [*self._learned_from(), *self.features.values(), *motifs, *reads]
 
     def _learned_from(self) -> list[Path]:
-        """Files that shape a run; features and motifs only judge it, and a run stays the same run when they come."""
+        """Files that shape a run; reads, features and motifs only judge it, which stays the same run when they come."""
         single = [self.fasta, *self.tracks.values(), self.genes, self.expression_path, self.blacklist]
         contacts = [] if self.contacts is None else self.contacts.paths.values()
         return [path for path in [*single, *self.peaks.values(), self.truth, *contacts] if path is not None]
@@ -321,6 +328,7 @@ def load_dataset(path: str | Path) -> DatasetSpec:
         features=file_paths(content, "features", path),
         motifs=optional_path(content, "motifs", path),
         contacts=parse_contacts(content, path),
+        alignments=parse_alignments(content, path),
         is_missing_stated="missing" in content,
     )
     if spec.missing not in ("zero", "nan", "error"):

@@ -71,7 +71,7 @@ def simulate_genome(folder: str | Path, config: SimulationConfig | None = None) 
     -------
     Path
         ``folder/dataset.yaml``. Beside it: ``genome.fa``, ``ATAC.bw`` and ``H3K27ac.bw`` (coverage),
-        ``ATAC.fragments.bed.gz`` (for MACS3 callpeak, format BEDPE), ``genes.tsv``, ``truth.tsv`` (causal elements with
+        ``ATAC.fragments.bed.gz`` (for macs3 callpeak, format BEDPE), ``genes.tsv``, ``truth.tsv`` (causal elements with
         their effects), ``decoys.tsv`` and ``motifs.meme``.
 
     Raises
@@ -199,4 +199,5 @@ def _description(config: SimulationConfig, layout: Layout) -> dict[str, object]:
         "transform": "log2p1",
         "splits": {"by": "chromosome", "train": "rest", "val": val, "test": test},
         "truth": "truth.tsv",
+        "alignments": {"ATAC": "ATAC.fragments.bed.gz"},
     }

@@ -9,6 +9,7 @@ import pytest
 from seqexp.core.errors import ConfigError
 from seqexp.core.resources import shipped_folder
 from seqexp.dna.benchmark.plan import DiscoveryPlan
+from seqexp.dna.genome.alignments import AlignmentSpec
 
 PLAN = """\
 name: two
@@ -36,7 +37,7 @@ def test_worlds_arms_and_defaults(tmp_path: Path) -> None:
     simulated, real = plan.worlds
     assert (simulated.dataset, simulated.simulate, simulated.seeds) == (None, {"num_genes": 40}, (3,))
     assert (real.dataset, real.simulate, real.seeds) == (Path("elsewhere"), None, (0, 1))
-    assert real.alignments == Path("reads.bam")
+    assert real.alignments == AlignmentSpec((Path("reads.bam"),))
     assert [arm.name for arm in plan.arms_of(simulated)] == ["own"]
     assert [arm.name for arm in plan.arms_of(real)] == ["own", "gradient"]
     assert plan.arms[1].flags == ("--model.lr=0.1",)

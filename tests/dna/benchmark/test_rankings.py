@@ -11,6 +11,7 @@ import pytest
 from tiny_genome import write_tiny_dataset
 
 from seqexp.core.errors import ConfigError
+from seqexp.dna.benchmark import rankings
 from seqexp.dna.benchmark.frame import Frame, make_frame
 from seqexp.dna.benchmark.rankings import NEAR_BP, POWER, peak_rankings, plain_rankings
 from seqexp.dna.benchmark.reading import keep_best
@@ -19,6 +20,7 @@ from seqexp.dna.benchmark.summary import curve_of, margins, summarise
 from seqexp.dna.benchmark.trained import in_frame, num_epochs
 from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.truth import score_truth
+from seqexp.dna.genome.alignments import AlignmentSpec
 from seqexp.dna.loaders.data import SequenceData
 
 
@@ -85,30 +87,62 @@ def test_contacts_of_the_data_take_the_place_of_the_power_law(frame: Frame) -> N
     object.__setattr__(levels, "signal_quantiles", quantiles)
 
 
+def peaked(frame: Frame, **changes: object) -> Frame:
+    """The frame on a dataset with other peaks, reads or tracks."""
+    spec = replace(frame.data.spec, **changes)  # type: ignore[arg-type]
+    return replace(frame, data=SimpleNamespace(spec=spec))  # type: ignore[arg-type]
+
+
 def test_peaks_of_the_dataset_by_stringency(frame: Frame, tmp_path: Path) -> None:
-    # The peaks of the tiny dataset carry no q-values, so no cut can be met by them: files are not guessed at.
     known = read_peaks(frame.data.spec.peaks["ATAC_peaks"])
-    path = tmp_path / "peaks.narrowPeak"
+    path = tmp_path / "ENCFF000ABC.bed"
     q = np.where(np.arange(len(known)) % 2, 20.0, 1.0)
     lines = zip(known["chrom"], known["start"], known["end"], q)
     path.write_text("".join(f"{c}\t{s}\t{e}\t.\t0\t.\t{v}\t{v}\t{v}\t-1\n" for c, s, e, v in lines))
-    spec = replace(frame.data.spec, peaks={"mine": path})
-    data = SimpleNamespace(spec=spec)
-    scores, origin = peak_rankings(replace(frame, data=data), tmp_path, (1.0, 1e-9))  # type: ignore[arg-type]
-    assert "peaks of the dataset (mine)" in origin
-    everything, strict = scores["MACS q < 1"], scores["MACS q < 1e-09"]
+    given = peaked(frame, peaks={"mine": path})
+    scores, origin = peak_rankings(given, tmp_path, (1.0, 1e-9))
+    assert origin == "peaks of ENCFF000ABC.bed"
+    everything, strict = scores[f"{origin} q < 1"], scores[f"{origin} q < 1e-09"]
     assert 0 < (strict > 0).sum() < (everything > 0).sum()
     planted = frame.planted
     assert planted is not None
     assert score_truth(everything, planted, 10).value > 0.5
 
 
-def test_peaks_of_the_named_track_each_set_once(frame: Frame, tmp_path: Path) -> None:
-    data = SimpleNamespace(spec=replace(frame.data.spec, peaks={}))
-    unpeaked = replace(frame, data=data)  # type: ignore[arg-type]
+@pytest.mark.parametrize("columns", [3, 6, 9, 10])
+def test_peaks_without_q_values_are_ranked_as_they_are(frame: Frame, tmp_path: Path, columns: int) -> None:
+    rows = [line.split("\t") for line in frame.data.spec.peaks["ATAC_peaks"].read_text().splitlines()]
+    path = tmp_path / "ENCFF000ABC.bed"
+    path.write_text("".join("\t".join(row[:columns]) + "\n" for row in rows))
+    scores, origin = peak_rankings(peaked(frame, peaks={"mine": path}), tmp_path, (0.05, 0.2))
+    assert list(scores) == ["peaks of ENCFF000ABC.bed"]
+    assert "no q-values" in origin
+    assert frame.planted is not None
+    assert score_truth(scores["peaks of ENCFF000ABC.bed"], frame.planted, 10).value > 0.5
+
+
+def test_reads_of_the_dataset_come_before_its_peaks(frame: Frame, tmp_path: Path, monkeypatch) -> None:
+    asked = []
+
+    def call(spec, reads, output, *, q_value):
+        asked.append((reads.paths[0].name, q_value))
+        output.write_text(f"chr6\t100\t900\tx\t5\t.\t3\t2\t{1 + q_value}\t4\n")
+
+    monkeypatch.setattr(rankings, "called_on_reads", call)
+    reads = {"ATAC": AlignmentSpec((tmp_path / "reads.bam",)), "other": AlignmentSpec((tmp_path / "x.bam",))}
+    scores, origin = peak_rankings(peaked(frame, alignments=reads), tmp_path / "one", (0.01, 0.2))
+    assert (list(scores), origin) == (["MACS3 q < 0.01", "MACS3 q < 0.2"], "macs3 callpeak on reads.bam")
+    assert asked == [("reads.bam", 0.01), ("reads.bam", 0.2)]
+    peak_rankings(peaked(frame, alignments=reads), tmp_path / "two", (0.01,), AlignmentSpec((tmp_path / "plan.bam",)))
+    assert asked[-1] == ("plan.bam", 0.01)
+
+
+def test_thresholds_on_the_named_track_each_set_once(frame: Frame, tmp_path: Path) -> None:
+    unpeaked = peaked(frame, peaks={})
     scores, origin = peak_rankings(unpeaked, tmp_path, (), budget=0.02, peak_track="H3K27ac")
-    assert "H3K27ac" in origin
-    assert "MACS3 1 x budget" in scores
+    assert origin == "thresholds on the track H3K27ac, without reads"
+    assert "threshold on H3K27ac at 1 x budget" in scores
+    assert not [name for name in scores if "MACS" in name]
     masks = list(scores.values())
     assert not any(np.array_equal(a, b) for number, a in enumerate(masks) for b in masks[number + 1 :])
     with pytest.raises(ConfigError, match="no track 'moon'"):
