@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from seqexp.core.errors import ConfigError
+
+_LARGEST = sys.float_info.max
 
 
 def check_keys(
@@ -31,18 +34,30 @@ def check_keys(
 
 def section(content: Mapping[str, Any], key: str, known: Sequence[str], path: Path, *, required: Sequence[str]) -> Any:
     """A required mapping under ``key``, its own keys checked."""
-    section = content[key]
-    if not isinstance(section, dict):
-        raise ConfigError(f"{key}: {section!r}", where=path, expected=f"a mapping with keys {', '.join(known)}")
-    check_keys(section, known, path, f"{key}.", required=required)
-    return section
+    return mapping(content[key], path, key, known, required=required)
+
+
+def mapping(entry: Any, path: Path, key: str, known: Sequence[str], *, required: Sequence[str] = ()) -> dict[str, Any]:
+    """A value that is a mapping, its own keys checked."""
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{key}: {shown(entry)}", where=path, expected=f"a mapping with keys {', '.join(known)}")
+    check_keys(entry, known, path, f"{key}.", required=required)
+    return entry
 
 
 def file_path(value: Any, path: Path, key: str) -> Path:
-    """A path relative to the folder of the YAML file."""
-    if not isinstance(value, str):
-        raise ConfigError(f"{key}: {value!r}", where=path, expected="a path, relative to the folder of this file")
+    """A path relative to the folder of the YAML file, such as a system can open."""
+    if not isinstance(value, str) or not value.strip() or not _is_openable(value):
+        raise ConfigError(f"{key}: {shown(value)}", where=path, expected="a path, relative to the folder of this file")
     return path.parent / value
+
+
+def _is_openable(value: str) -> bool:
+    try:
+        parts = value.encode().split(b"/")
+    except UnicodeEncodeError:  # half a sign
+        return False
+    return b"\0" not in value.encode() and max(map(len, parts)) <= 255 and len(value) <= 4000
 
 
 def optional_path(content: Mapping[str, Any], key: str, path: Path) -> Path | None:
@@ -103,7 +118,7 @@ def number(
     """A finite number from ``low`` to ``high``; ``default`` if the key is absent, without one it must be there."""
     value = content.get(key, default)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high or math.isinf(value):  # NaN fails the comparison
+    if not is_number or not max(low, -_LARGEST) <= value <= min(high, _LARGEST):  # NaN fails the comparison
         raise ConfigError(f"{prefix}{key}: {shown(value)}", where=path, expected="a number" + _span(low, high))
     return float(value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -54,7 +55,7 @@ class SpotCache:
         for slide in spots.slides:
             members = spots.rows_of(slide)
             centres = spots.frame[["x_um", "y_um"]].to_numpy(np.float64)[members]
-            path = self.folder / f"{slide}-{name}-{self._key(slides[slide], centres, settings)}.npy"
+            path = self.folder / f"{_file_name(slide)}-{name}-{self._key(slides[slide], centres, settings)}.npy"
             if not path.is_file():
                 print(f"computing {name} of slide {slide}, {len(centres):,} spots", file=sys.stderr, flush=True)
                 _write(path, compute(slides[slide], centres), len(centres))
@@ -67,6 +68,12 @@ class SpotCache:
             self._images[slide.path] = sha256_of(slide.path)
         text = json.dumps([self._images[slide.path], slide.mpp, settings], sort_keys=True, default=str)
         return hashlib.sha256(text.encode() + centres.tobytes()).hexdigest()[:16]
+
+
+def _file_name(slide: str) -> str:
+    """The name of a slide as part of a file name, whatever it is: what differs is told apart by a sum."""
+    plain = re.sub(r"[^\w-]", "_", slide, flags=re.ASCII)[:60]
+    return plain if plain == slide else f"{plain}-{hashlib.sha256(slide.encode(errors='replace')).hexdigest()[:8]}"
 
 
 class SpotArray:

@@ -9,14 +9,27 @@ from typing import Any
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.yaml import load_yaml
-from seqexp.core.yaml_fields import check_keys, file_path, flag, name_list, optional_path, text
+from seqexp.core.yaml_fields import (
+    check_keys,
+    file_path,
+    flag,
+    mapping,
+    name,
+    name_list,
+    number,
+    optional_path,
+    shown,
+    text,
+    whole_number,
+)
 from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.joining import Origin
-from seqexp.histology.slides.layouts import LAYOUTS
+from seqexp.histology.slides.layouts import LAYOUTS, OptionKind
+from seqexp.histology.slides.names import require_slide_names
 from seqexp.histology.slides.platforms import platform_of
 from seqexp.histology.slides.scale import read_mpp
 from seqexp.histology.slides.selection import GeneSelector
-from seqexp.histology.slides.splits import SplitPlan
+from seqexp.histology.slides.split_description import SplitSpec, read_split
 from seqexp.histology.slides.transforms import ExpressionTransform
 
 SLIDES_FILE = "slides.yaml"
@@ -37,21 +50,6 @@ _KEYS = (
 _SLIDE_KEYS = ("image", "mpp", "max_image_mpx", "mirrored", "section", "patient", "study", "platform", "layout")
 _TRANSFORM_KEYS = ("scope", "target_sum", "log", "smooth", "standardize")
 _GENE_KEYS = ("select", "num", "min_spots", "use_all_splits", "list", "chosen_on")
-_SPLIT_KEYS = (
-    "by",
-    "train",
-    "val",
-    "test",
-    "val_blocks_um",
-    "val_share",
-    "leave_one_out",
-    "folds",
-    "seed",
-    "file",
-    "blocks_um",
-    "allow",
-    "pretraining",
-)
 
 
 @dataclass(frozen=True)
@@ -92,38 +90,6 @@ class SlideSpec:
     def origin(self, mpp: float) -> Origin:
         """What is written beside every spot, with the scale of the opened image."""
         return Origin(self.slide, self.section, self.patient, mpp, self.study, self.platform)
-
-
-@dataclass(frozen=True)
-class SplitSpec:
-    """One named split of a description, and the leaks that it accepts.
-
-    Parameters
-    ----------
-    plan : SplitPlan or None
-        Lists of groups.
-    folds : int or None
-        Number of folds by ``by``; 0: leave one out. Folds are named ``split/group`` or ``split/number``.
-    by : str
-    seed : int
-    file : Path or None
-        Table of splits.
-    blocks_um : float or None
-        Side of blocks inside slides.
-    allow : tuple of str
-        Leaks that are accepted.
-    pretraining : tuple of Path
-        Manifests of the encoders that will be used.
-    """
-
-    plan: SplitPlan | None = None
-    folds: int | None = None
-    by: str = "patient"
-    seed: int = 0
-    file: Path | None = None
-    blocks_um: float | None = None
-    allow: tuple[str, ...] = ()
-    pretraining: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,18 +138,18 @@ def load_set(path: str | Path) -> SetSpec:
     path = path / SLIDES_FILE if path.is_dir() else path
     content = load_yaml(path)
     check_keys(content, _KEYS, path, "", required=("name", "slides", "splits"))
-    genes = _mapping(content.get("genes") or {}, path, "genes", _GENE_KEYS)
-    transform = _mapping(content.get("transform") or {}, path, "transform", _TRANSFORM_KEYS)
+    genes = mapping(content.get("genes") or {}, path, "genes", _GENE_KEYS)
+    transform = mapping(content.get("transform") or {}, path, "transform", _TRANSFORM_KEYS)
     spec = SetSpec(
         path=path,
         name=text(content, "name", path),
-        slides={str(name): _slide(str(name), entry, content, path) for name, entry in _items(content, "slides", path)},
-        splits={str(name): _split(entry, path, f"splits.{name}") for name, entry in _items(content, "splits", path)},
+        slides={key: _slide(key, entry, content, path) for key, entry in _items(content, "slides", path)},
+        splits={key: read_split(entry, path, f"splits.{key}") for key, entry in _items(content, "splits", path)},
         transform=_transform(transform, path),
         selector=GeneSelector(
             kind=genes.get("select", "mean"),
-            num=genes.get("num", 250),
-            min_spots=genes.get("min_spots", 0.0),
+            num=whole_number(genes, "num", path, low=1, default=250, prefix="genes."),
+            min_spots=number(genes, "min_spots", path, low=0, high=1, default=0.0, prefix="genes."),
             use_all_splits=flag(genes, "use_all_splits", path),
         ),
         gene_list=optional_path(genes, "list", path),
@@ -197,33 +163,30 @@ def load_set(path: str | Path) -> SetSpec:
     return spec
 
 
-def _items(content: Mapping[str, Any], key: str, path: Path) -> list[tuple[Any, Any]]:
+def _items(content: Mapping[str, Any], key: str, path: Path) -> list[tuple[str, Any]]:
     if not isinstance(content[key], dict) or not content[key]:
-        raise ConfigError(f"{key}: {content[key]!r}", where=path, expected="a mapping of names to settings")
-    return list(content[key].items())
+        raise ConfigError(f"{key}: {shown(content[key])}", where=path, expected="a mapping of names to settings")
+    items = [(name(item, path, key), entry) for item, entry in content[key].items()]
+    if len(dict(items)) < len(items):
+        raise ConfigError(f"{key}: a name and a number are the same name", where=path, expected="every name once")
+    if key == "slides":
+        require_slide_names([item for item, _ in items], path)
+    return items
 
 
-def _mapping(
-    entry: Any, path: Path, key: str, known: tuple[str, ...], *, required: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    if not isinstance(entry, dict):
-        raise ConfigError(f"{key}: {entry!r}", where=path, expected=f"a mapping with keys {', '.join(known)}")
-    check_keys(entry, known, path, f"{key}.", required=required)
-    return entry
-
-
-def _slide(name: str, entry: Any, content: Mapping[str, Any], path: Path) -> SlideSpec:
-    key = f"slides.{name}"
+def _slide(slide: str, entry: Any, content: Mapping[str, Any], path: Path) -> SlideSpec:
+    key = f"slides.{slide}"
     layout = str((entry if isinstance(entry, dict) else {}).get("layout", content.get("layout")))
     if layout not in LAYOUTS:
-        raise ConfigError(f"{key}.layout: {layout!r}", where=path, expected="one of: " + ", ".join(LAYOUTS))
-    _, path_keys, option_keys = LAYOUTS[layout]
-    entry = _mapping(entry, path, key, (*_SLIDE_KEYS, *path_keys, *option_keys), required=("image", *path_keys))
+        raise ConfigError(f"{key}.layout: {layout[:80]!r}", where=path, expected="one of: " + ", ".join(LAYOUTS))
+    _, path_keys, option_kinds = LAYOUTS[layout]
+    entry = mapping(entry, path, key, (*_SLIDE_KEYS, *path_keys, *option_kinds), required=("image", *path_keys))
     platform = str(entry.get("platform", content.get("platform", "other")))
     platform_of(platform)
-    if not str(entry.get("patient") or "").strip():
+    patient = entry.get("patient")
+    if patient is None or not str(patient).strip():
         raise DataError(
-            f"slide {name} has no patient",
+            f"slide {slide} has no patient",
             where=path,
             expected="the patient (donor) of every slide: splits are made by patient",
             fix=f"add patient: NAME to {key}",
@@ -231,59 +194,35 @@ def _slide(name: str, entry: Any, content: Mapping[str, Any], path: Path) -> Sli
     return SlideSpec(
         image=file_path(entry["image"], path, f"{key}.image"),
         mpp=None if entry.get("mpp") is None else read_mpp(entry["mpp"], f"{path}, {key}.mpp"),
-        max_image_mpx=_megapixels(entry.get("max_image_mpx", content.get("max_image_mpx", DEFAULT_MAX_MPX)), path, key),
+        max_image_mpx=_megapixels(entry, content, path),
         layout=layout,
         paths={k: file_path(entry[k], path, f"{key}.{k}") for k in path_keys},
-        options={k: entry[k] for k in option_keys if k in entry},
-        slide=name,
-        section=str(entry.get("section", name)),
-        patient=str(entry["patient"]),
-        study=str(entry.get("study", content.get("study", ""))),
+        options={k: _option(entry, k, kind, path) for k, kind in option_kinds.items() if entry.get(k) is not None},
+        slide=slide,
+        section=name(entry.get("section", slide), path, f"{key}.section"),
+        patient=name(patient, path, f"{key}.patient"),
+        study=name(entry.get("study", content.get("study", "")), path, f"{key}.study"),
         platform=platform,
         is_mirrored=flag(entry, "mirrored", path),
     )
 
 
-def _megapixels(value: Any, path: Path, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise ConfigError(
-            f"{key}.max_image_mpx: {value!r}", where=path, expected="megapixels that an image may have, above 0"
-        )
-    return float(value)
+def _megapixels(entry: Mapping[str, Any], content: Mapping[str, Any], path: Path) -> float:
+    given = entry if "max_image_mpx" in entry else content
+    return number(given, "max_image_mpx", path, low=1e-6, default=DEFAULT_MAX_MPX)
+
+
+def _option(entry: Mapping[str, Any], key: str, kind: OptionKind, path: Path) -> bool | int | str:
+    if kind == "flag":
+        return flag(entry, key, path)
+    return whole_number(entry, key, path, low=1, high=1000) if kind == "whole number" else name(entry[key], path, key)
 
 
 def _transform(entry: Mapping[str, Any], path: Path) -> ExpressionTransform:
-    renamed = {("is_standardized" if key == "standardize" else key): value for key, value in entry.items()}
+    renamed = {key: value for key, value in entry.items() if key != "standardize"}
     if "log" in renamed:
         renamed["log"] = str(renamed["log"])
-    return ExpressionTransform(**renamed)
-
-
-def _split(entry: Any, path: Path, key: str) -> SplitSpec:
-    entry = _mapping(entry, path, key, _SPLIT_KEYS)
-    kinds = [kind for kind in ("test", "leave_one_out", "folds", "file", "blocks_um") if entry.get(kind)]
-    if len(kinds) != 1:
-        raise ConfigError(
-            f"{key} is given by {' and '.join(kinds) or 'nothing'}",
-            where=path,
-            expected="lists (train, val, test), leave_one_out: true, folds: K, file: TABLE or blocks_um: SIDE",
-        )
-    by = str(entry.get("by", "patient"))
-    lists = {name: name_list(entry.get(name), path, f"{key}.{name}") for name in ("train", "val", "test")}
-    blocks = {name: float(entry[name]) for name in ("val_blocks_um", "val_share") if name in entry}
-    return SplitSpec(
-        plan=SplitPlan(by, **lists, **blocks) if kinds == ["test"] else None,  # type: ignore[arg-type]
-        folds=0 if kinds == ["leave_one_out"] else entry.get("folds"),
-        by=by,
-        seed=int(entry.get("seed", 0)),
-        file=optional_path(entry, "file", path),
-        blocks_um=entry.get("blocks_um"),
-        allow=name_list(entry.get("allow"), path, f"{key}.allow"),
-        pretraining=tuple(
-            file_path(p, path, f"{key}.pretraining")
-            for p in name_list(entry.get("pretraining"), path, f"{key}.pretraining")
-        ),
-    )
+    return ExpressionTransform(**renamed, is_standardized=flag(entry, "standardize", path))
 
 
 def _require_files(spec: SetSpec) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seqexp.core.errors import ConfigError
 from seqexp.histology.slides.joining import RawSpots
 from seqexp.histology.slides.scverse import read_h5ad, read_spatialdata
 from seqexp.histology.slides.spaceranger import read_spaceranger
 from seqexp.histology.slides.st_files import read_st
+
+OptionKind = Literal["flag", "name", "whole number"]
 
 
 def _st(image: Path, counts: Path, spots: Path) -> RawSpots:
@@ -29,12 +31,20 @@ def _spatialdata(image: Path, folder: Path, **options: Any) -> RawSpots:
     return read_spatialdata(folder, **options)
 
 
-# layout -> (reader, keys of a slide that are paths, keys that are options)
-LAYOUTS: Mapping[str, tuple[Callable[..., RawSpots], tuple[str, ...], tuple[str, ...]]] = {
-    "st": (_st, ("counts", "spots"), ()),
-    "spaceranger": (_spaceranger, ("folder",), ("only_tissue", "bin_um")),
-    "h5ad": (_h5ad, ("file",), ("layer", "library", "library_key", "only_tissue")),
-    "spatialdata": (_spatialdata, ("folder",), ("table", "layer", "only_tissue", "coordinate_system")),
+# layout -> (reader, keys of a slide that are paths, keys that are options and their kinds)
+LAYOUTS: Mapping[str, tuple[Callable[..., RawSpots], tuple[str, ...], Mapping[str, OptionKind]]] = {
+    "st": (_st, ("counts", "spots"), {}),
+    "spaceranger": (_spaceranger, ("folder",), {"only_tissue": "flag", "bin_um": "whole number"}),
+    "h5ad": (
+        _h5ad,
+        ("file",),
+        {"layer": "name", "library": "name", "library_key": "name", "only_tissue": "flag"},
+    ),
+    "spatialdata": (
+        _spatialdata,
+        ("folder",),
+        {"table": "name", "layer": "name", "only_tissue": "flag", "coordinate_system": "name"},
+    ),
 }
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.yaml import load_yaml
+from seqexp.core.yaml_fields import name_list, text
 from seqexp.histology.slides.selection import GeneSelection
 from seqexp.histology.slides.splits import SPLITS
 from seqexp.histology.slides.spots import SpotTable
@@ -66,7 +67,7 @@ class PretrainingManifest:
         ConfigError
             The file cannot be read or has another key.
         """
-        content = load_yaml(path)
+        content, path = load_yaml(path), Path(path)
         unknown = sorted(set(content) - {"name", *_LEVELS})
         if unknown or "name" not in content:
             raise ConfigError(
@@ -74,8 +75,8 @@ class PretrainingManifest:
                 where=path,
                 expected="name, and lists under " + ", ".join(_LEVELS),
             )
-        lists = {level: tuple(str(item) for item in content.get(level) or ()) for level in _LEVELS}
-        return cls(str(content["name"]), **lists)
+        lists = {level: name_list(content.get(level), path, level) for level in _LEVELS}
+        return cls(text(content, "name", path), **lists)
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,10 @@ class SlideSet:
         path = self.spec.gene_list
         if path is None:
             return self.spec.selector.fit(self.spots, labels)
-        names = [line.split("\t")[0].strip() for line in path.read_text().splitlines()]
+        try:
+            names = [line.split("\t")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"no list of genes: {error}", where=path, expected="a gene per line") from error
         columns = self.spots.panel.index_of([name for name in names if name], self.aliases)
         panel = self.spots.panel.take(columns)
         return GeneSelection(panel, -np.arange(len(panel), dtype=np.float64), self.spec.genes_chosen_on)

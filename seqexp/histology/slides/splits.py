@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.core.tables import read_csv
+from seqexp.core.tables import read_table
 
 SPLITS = ("train", "val", "test")
 REST = "rest"
@@ -181,7 +181,8 @@ def read_labels(path: Path, frame: pd.DataFrame) -> Labels:
     DataError
         The table cannot be read, lacks a column, gives one spot two splits, or names a spot or slide that is not there.
     """
-    table = read_csv(path, sep=None, engine="python")
+    table = read_table(path, "\t")
+    table = table if table.shape[1] > 1 else read_table(path, ",")
     if not {"slide", "split"} <= set(table) or not set(table["split"]) <= {*SPLITS, "none"}:
         raise DataError("no table of splits", where=path, expected="columns slide, split (train, val, test, none)")
     keys = ["slide", "barcode"] if "barcode" in table else ["slide"]

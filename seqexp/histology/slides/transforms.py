@@ -61,7 +61,7 @@ class ExpressionTransform:
             if getattr(self, name) not in known:
                 raise ConfigError(f"transform.{name}: {getattr(self, name)!r}", expected="one of: " + ", ".join(known))
         is_number = isinstance(self.target_sum, (int, float)) and not isinstance(self.target_sum, bool)
-        if self.target_sum != "median" and not (is_number and self.target_sum > 0):  # type: ignore[operator]
+        if self.target_sum != "median" and not (is_number and 0 < self.target_sum < np.inf):  # type: ignore[operator]
             raise ConfigError(f"transform.target_sum: {self.target_sum!r}", expected="a number above 0, or median")
 
     @property
