@@ -58,8 +58,10 @@ class CheckReport:
         Raises
         ------
         DataError
-            With every error in full.
+            With every error in full; a single one as it was.
         """
+        if len(self.errors) == 1 and self.errors[0].error is not None:
+            raise self.errors[0].error
         if not self.ok:
             told = "\n".join(str(row.error or row.found) for row in self.errors)
             raise DataError(f"{len(self.errors)} errors in the dataset\n{told}")

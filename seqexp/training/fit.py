@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,6 +69,8 @@ def run_fit(
         # Data that cannot be used are found before a folder is made or an earlier run is replaced.
         settings.datamodule.prepare_data()
         settings.datamodule.setup("fit")
+        for note in getattr(settings.datamodule, "notes", ()):
+            print(f"note: {note}", file=sys.stderr)
         if resume:  # likewise data on which the run cannot go on, which Lightning finds after its record is written
             settings.datamodule.load_state_dict(data_state(settings.datamodule, read_checkpoint(folder / LAST)))
         open_folder(folder, previous)

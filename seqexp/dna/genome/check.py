@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seqexp.core.check import Asker, CheckReport
 from seqexp.dna.genome.check_alignments import check_alignments
 from seqexp.dna.genome.check_contacts import check_contacts
-from seqexp.dna.genome.check_fasta import check_bases, check_fasta
+from seqexp.dna.genome.check_fasta import check_bases, check_fasta, open_fasta
 from seqexp.dna.genome.check_regions import check_regions
 from seqexp.dna.genome.check_tracks import check_track
 from seqexp.dna.genome.dataset import DatasetSpec
@@ -20,11 +20,12 @@ from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.motifs import read_meme
 from seqexp.dna.genome.names import NameMap, match_names
+from seqexp.dna.genome.opening import require_window
 from seqexp.dna.genome.reference import Reference
-from seqexp.dna.genome.splits import assign, check_leaks
+from seqexp.dna.genome.splits import SPLITS, assign, check_leaks
 from seqexp.dna.genome.tracks import TrackSet
 
-_NUM_SAMPLED = 200
+_NUM_SAMPLED, _NUM_AT_START = 200, 50  # windows that are read: by a check, and before every run
 
 
 def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> CheckReport:
@@ -42,20 +43,29 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
     CheckReport
         Every problem found, not just the first one: a file that cannot be read ends only the questions about itself.
 
+    Raises
+    ------
+    ConfigError
+        No chromosome is as long as the window.
+
     Notes
     -----
     The FASTA is read once from end to end, since broken blocks and letters that are no bases show only then. Signals
     are looked at in up to 200 windows, evenly spread over the gene table.
     """
+    require_window(upstream_bp, downstream_bp)
     ask = Asker()
-    reference = check_fasta(ask, spec)
+    reference = open_fasta(ask, spec)
+    if reference is not None:
+        require_window(upstream_bp, downstream_bp, reference)
+        check_fasta(ask, reference)
     genes = _check_genes(ask, spec)
     if genes is not None and reference is not None:
         _check_positions(ask, spec, genes, reference, upstream_bp=upstream_bp, downstream_bp=downstream_bp)
     labels = None if genes is None else _check_splits(ask, spec, genes, upstream_bp, downstream_bp=downstream_bp)
     used = genes if genes is None or labels is None else genes.select(labels != "none")
     sizes = None if reference is None else reference.chrom_sizes
-    num_genes, windows = _places(used, sizes, upstream_bp, downstream_bp)
+    num_genes, windows = _places(used, sizes, (upstream_bp, downstream_bp), _NUM_SAMPLED)
     if reference is not None:
         check_bases(ask, reference, windows)
     for name, path in spec.tracks.items():
@@ -73,41 +83,59 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
     return CheckReport(tuple(ask.rows))
 
 
-def check_opened(
-    spec: DatasetSpec, reference: Reference, tracks: TrackSet, genes: GeneTable, *, around_bp: tuple[int, int]
-) -> CheckReport:
-    """Ask of files that a run has opened what :func:`check_dataset` asks of them.
+def require_usable(
+    spec: DatasetSpec,
+    reference: Reference,
+    tracks: TrackSet,
+    genes: GeneTable,
+    *,
+    labels: NDArray[np.str_],
+    around: Sequence[int],
+) -> list[str]:
+    """Ask of files that a run has opened what :func:`check_dataset` asks of them, and refuse them likewise.
 
     Parameters
     ----------
     spec : DatasetSpec
-    reference, tracks : Reference, TrackSet
+    reference, tracks, genes : Reference, TrackSet, GeneTable
         As opened; tracks that the run does not use are not asked about.
-    genes : GeneTable
-        Those of the splits.
-    around_bp : (int, int)
+    labels : str array (G,)
+        Split of every gene.
+    around : (int, int)
         Upstream and downstream length of the window.
+
+    Returns
+    -------
+    list of str
+        Warnings.
+
+    Raises
+    ------
+    DataError
+        With every error in full.
     """
-    ask = Asker()
-    num_genes, windows = _places(genes, reference.chrom_sizes, *around_bp)
+    ask, used = Asker(), genes.select(np.isin(labels, SPLITS))
+    num_genes, windows = _places(used, reference.chrom_sizes, (around[0], around[1]), _NUM_AT_START)
     check_bases(ask, reference, windows)
     for name in tracks.names:
         check_track(ask, spec, tracks.only(name), reference=reference, num_genes=num_genes, windows=windows)
     check_regions(ask, spec, reference.chrom_sizes, genes)
-    return CheckReport(tuple(ask.rows))
+    report = CheckReport(tuple(ask.rows))
+    report.require_ok()
+    return [f"{row.file}: {row.what}: {row.found}" for row in report.rows if row.status == "warn"]
 
 
 def _places(
-    genes: GeneTable | None, sizes: Mapping[str, int] | None, upstream_bp: int, downstream_bp: int
+    genes: GeneTable | None, sizes: Mapping[str, int] | None, around_bp: tuple[int, int], num_windows: int
 ) -> tuple[dict[str, int], list[Interval]]:
-    """Genes by chromosome, and windows of up to 200 of them on known chromosomes, evenly spread over the table."""
+    """Genes by chromosome, and windows of some of them on known chromosomes, evenly spread over the table."""
     if genes is None:
         return {}, []
     num_genes = {str(chrom): int(number) for chrom, number in genes.frame["chrom"].value_counts(sort=False).items()}
     known = NameMap(num_genes if sizes is None else sizes)
     rows = np.flatnonzero(genes.frame["chrom"].map({chrom: chrom in known for chrom in num_genes}).to_numpy(bool))
-    spread = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _NUM_SAMPLED)).astype(int))
-    return num_genes, [genes.window(int(row), upstream_bp, downstream_bp) for row in rows[spread]]
+    spread = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), num_windows)).astype(int))
+    return num_genes, [genes.window(int(row), *around_bp) for row in rows[spread]]
 
 
 def _check_splits(

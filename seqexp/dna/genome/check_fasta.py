@@ -15,16 +15,17 @@ from seqexp.dna.genome.reference import UNKNOWN, Reference
 _CHUNK_BP = 1 << 22
 
 
-def check_fasta(ask: Asker, spec: DatasetSpec) -> Reference | None:
-    """Open the FASTA and read it from end to end; None if it cannot be opened."""
-    file = spec.fasta.name
-    reference = ask.value(file, "opens", spec.open_reference)
-    if reference is not None:
-        total = sum(reference.chrom_sizes.values())
-        ask(file, "sequences", lambda: f"{len(reference.chrom_sizes)} with {total:,} bp")
-        ask(file, "index", lambda: (reference.index_note, "does not belong" not in reference.index_note))
-        ask(file, "content", lambda: _read_through(reference))
-    return reference
+def open_fasta(ask: Asker, spec: DatasetSpec) -> Reference | None:
+    """Open the FASTA; None if that is not possible."""
+    return ask.value(spec.fasta.name, "opens", spec.open_reference)
+
+
+def check_fasta(ask: Asker, reference: Reference) -> None:
+    """Tell what is in the FASTA and read it from end to end."""
+    file, num_bases = reference.path.name, sum(reference.chrom_sizes.values())
+    ask(file, "sequences", lambda: f"{len(reference.chrom_sizes)} with {num_bases:,} bp")
+    ask(file, "index", lambda: (reference.index_note, "does not belong" not in reference.index_note))
+    ask(file, "content", lambda: _read_through(reference))
 
 
 def check_bases(ask: Asker, reference: Reference, windows: Sequence[Interval]) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 
 from seqexp.core.check import Asker
 from seqexp.core.errors import DataError
-from seqexp.dna.genome.dataset import DatasetSpec, compare_sizes
+from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap, match_names
+from seqexp.dna.genome.opening import compare_sizes
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.tracks import TrackSet
 

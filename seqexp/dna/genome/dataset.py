@@ -27,7 +27,7 @@ from seqexp.dna.genome.contact_files import ContactSpec, parse_contacts
 from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.gene_files import GeneColumns
 from seqexp.dna.genome.genes import GeneTable
-from seqexp.dna.genome.names import Resolved, match_names, resolve_names
+from seqexp.dna.genome.names import Resolved, resolve_names
 from seqexp.dna.genome.peak_files import read_peak_file
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.regions import IntervalIndex, read_bed, read_intervals
@@ -224,62 +224,6 @@ class DatasetSpec:
                 fix="add the key to the file, or set contacts: false in the data settings",
             )
         return ContactMap.read(self.contacts, chrom_sizes, chroms, reach_bp)
-
-
-def open_files(spec: DatasetSpec, tracks: Sequence[str] | None = None) -> tuple[Reference, TrackSet, GeneTable]:
-    """Open the three files every model needs, and refuse those that do not belong together.
-
-    Returns
-    -------
-    Reference, TrackSet, GeneTable
-        Gene chromosomes carry the names of the FASTA.
-
-    Raises
-    ------
-    DataError
-        No chromosome name matches, a track is longer than the FASTA, or a TSS lies outside its chromosome.
-    """
-    reference, signals, genes = spec.open_reference(), spec.open_tracks(tracks), spec.read_genes()
-    require_same_assembly(reference, signals)
-    found = match_names(genes.frame["chrom"].unique(), reference.chrom_sizes, spec.genes, spec.fasta)
-    genes.require_inside(reference.chrom_sizes, spec.fasta)
-    genes.frame["chrom"] = genes.frame["chrom"].map(found)
-    return reference, signals, genes
-
-
-def require_same_assembly(reference: Reference, tracks: TrackSet) -> None:
-    """Check names and lengths of every track against the FASTA.
-
-    Raises
-    ------
-    DataError
-        No name matches, or a chromosome has another length.
-    """
-    for name in tracks.names:
-        compare_sizes(reference, tracks, name)
-
-
-def compare_sizes(reference: Reference, tracks: TrackSet, name: str) -> str:
-    """Check one track against the FASTA, and tell how many chromosomes agree.
-
-    Raises
-    ------
-    DataError
-        No name matches, or a chromosome has another length.
-    """
-    sizes, known = tracks.sizes_of(name), reference.chrom_sizes
-    found = match_names(sizes, known, tracks.paths[name], reference.path)
-    wrong = [(chrom, partner) for chrom, partner in found.items() if sizes[chrom] != known[partner]]
-    if wrong:
-        chrom, partner = wrong[0]
-        raise DataError(
-            f"the FASTA is {'shorter' if known[partner] < sizes[chrom] else 'longer'} than track {name}: {partner} has "
-            f"{known[partner]} bp, the track says {sizes[chrom]} bp ({len(wrong)} such chromosomes)",
-            where=f"{reference.path} and {tracks.paths[name]}",
-            expected="files of the same assembly",
-            fix="use the FASTA the track was made on",
-        )
-    return f"{len(found)} equal to the FASTA"
 
 
 def load_dataset(path: str | Path) -> DatasetSpec:

@@ -14,10 +14,12 @@ from torch.utils.data import DataLoader, Subset
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.seeds import sample_seed
+from seqexp.dna.genome.check import require_usable
 from seqexp.dna.genome.contacts import ContactMap
-from seqexp.dna.genome.dataset import DatasetSpec, load_dataset, open_files
+from seqexp.dna.genome.dataset import DatasetSpec, load_dataset
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.opening import open_files
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
@@ -156,22 +158,20 @@ class SequenceData(pl.LightningDataModule):
         if self._is_ready:
             return
         self.spec = load_dataset(self.path)
-        known = self._known
-        names = self.tracks
+        known, names = self._known, self.tracks
         if known is not None:
             names, self.notes = known.match(self.spec, self.tracks, self.contacts, self._window)
-        reference, tracks, self.genes = open_files(self.spec, names)
+        reference, tracks, self.genes = open_files(self.spec, names, self._window[:2])
         self._blacklist: IntervalIndex | None = self.spec.read_blacklist(reference.chrom_sizes)
         self._split(reference)
+        self.notes += require_usable(self.spec, reference, tracks, self.genes, labels=self.labels, around=self._window)
         self._contacts = self._open_contacts(reference.chrom_sizes) if self.contacts else None
         self._reference = reference
-        expression = self.genes.frame[self.spec.expression].to_numpy(np.float64)
-        self._expression = expression
-        is_train = self.labels == "train"
+        self._expression = expression = self.genes.frame[self.spec.expression].to_numpy(np.float64)
         if known is None:
             blank = make_transform(self.spec.transform, raw_unit=self.spec.expression_unit)
-            self.transform = self._saved_transform or blank.fit(expression[is_train])
-            self._scale = CovariateScale.fit(self.genes, self.spec.covariates, is_train)
+            self.transform = self._saved_transform or blank.fit(expression[self.labels == "train"])
+            self._scale = CovariateScale.fit(self.genes, self.spec.covariates, self.labels == "train")
         else:
             self.transform, self._scale = known.transform, known.covariates
         self._covariates = self._scale.apply(self.genes)

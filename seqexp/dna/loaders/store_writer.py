@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, require_writable, sha256_of
-from seqexp.dna.genome.dataset import DatasetSpec, open_files
+from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.opening import open_files
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.tracks import TrackSet
 from seqexp.dna.loaders.store_format import SUFFIXES, VERSION, StoreEntry, StoreIndex, read_index

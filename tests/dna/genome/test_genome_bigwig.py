@@ -111,7 +111,7 @@ def test_random_damage_gives_values_or_an_error(tmp_path: Path) -> None:
     for is_compressed in (True, False):
         write_raw_bigwig(path, SIZES, blocks, is_compressed=is_compressed)
         content = path.read_bytes()
-        for _ in range(300):
+        for _ in range(150):
             damaged = bytearray(content)
             for place in rng.integers(0, len(content), rng.integers(1, 4)):
                 damaged[place] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, damaged[place] ^ 1 << rng.integers(0, 8)])
@@ -124,4 +124,4 @@ def test_random_damage_gives_values_or_an_error(tmp_path: Path) -> None:
                 track.summary()
             except DataError:
                 num_errors += 1
-    assert num_errors > 100
+    assert num_errors > 50

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.dna.genome.dataset import load_dataset, open_files
+from seqexp.dna.genome.dataset import load_dataset
 from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.opening import open_files
 
 
 def edit(path: Path, old: str, new: str) -> Path:
