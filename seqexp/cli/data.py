@@ -16,6 +16,10 @@ from seqexp.core.recipes.schema import find_recipe, load_recipe, shipped_recipes
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from seqexp.core.check import CheckReport
+
+_AROUND_BP = (700, 1348)  # window of data check
+
 EPILOG = """examples:
   seqexp data list
   seqexp data prepare simulated_dna --out data/simulated
@@ -73,8 +77,9 @@ def _add_check(commands: Any) -> None:
         "that something in it must be repaired.",
     )
     parser.add_argument("dataset", type=Path, help="a dataset.yaml, or a slides.yaml of histology")
-    parser.add_argument("--upstream-bp", type=int, default=700, help="window before the TSS (default: %(default)s)")
-    parser.add_argument("--downstream-bp", type=int, default=1348, help="window after the TSS (default: %(default)s)")
+    for side, place, default in zip(("upstream", "downstream"), ("before", "after"), _AROUND_BP):
+        told = f"window {place} the TSS, of a dataset.yaml (default: {default})"
+        parser.add_argument(f"--{side}-bp", type=int, help=told)
     parser.set_defaults(run=_check)
 
 
@@ -146,18 +151,35 @@ def _write_store(dataset: Path) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     path: Path = arguments.dataset
+    around_bp = (arguments.upstream_bp, arguments.downstream_bp)
     if path.name == "slides.yaml" or (path / "slides.yaml").exists():
         from seqexp.histology.slides.check import check_slides
         from seqexp.histology.slides.slide_set import SlideSet
 
+        if around_bp != (None, None):
+            raise ConfigError(
+                "--upstream-bp and --downstream-bp are of windows on DNA", fix="leave them out for slides"
+            )
         report = check_slides(SlideSet.open(path))
     else:
-        from seqexp.dna.genome.check import check_dataset
-        from seqexp.dna.genome.dataset import load_dataset
-
-        report = check_dataset(load_dataset(path), arguments.upstream_bp, arguments.downstream_bp)
+        report = _check_dna(
+            path, *(default if given is None else given for given, default in zip(around_bp, _AROUND_BP))
+        )
     print(report.render())
     return 0 if report.ok else 1
+
+
+def _check_dna(path: Path, upstream_bp: int, downstream_bp: int) -> CheckReport:
+    from seqexp.core.check import CheckReport
+    from seqexp.dna.genome.check import check_dataset
+    from seqexp.dna.genome.dataset import load_dataset
+    from seqexp.dna.loaders.check import check_target
+    from seqexp.dna.loaders.settings import require_window
+
+    require_window(upstream_bp, downstream_bp)
+    spec = load_dataset(path)
+    report = check_dataset(spec, upstream_bp, downstream_bp)
+    return CheckReport((*report.rows, *check_target(spec, upstream_bp, downstream_bp)))
 
 
 def _list(arguments: argparse.Namespace) -> int:

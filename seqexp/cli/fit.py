@@ -97,15 +97,20 @@ def test(argv: list[str]) -> int:
 def predict(argv: list[str]) -> int:
     """Write the predictions of a run for all labelled genes."""
     parser = _open_parser("predict", "Predict all labelled genes of a run and write them as a table.")
-    parser.add_argument("--output", type=Path, help="TSV to write (default: predictions.tsv in the run folder)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="TSV to write (default: predictions-DATA-CHECKPOINT.tsv in the run folder; no file there is replaced)",
+    )
     arguments, overrides = parser.parse_known_args(argv)
 
-    from seqexp.training.predict import predict_run, write_predictions
+    from seqexp.training.predict import predict_run, predictions_path, write_predictions
     from seqexp.training.processes import is_first_process
     from seqexp.training.run import Run
 
-    output = arguments.output or arguments.run_dir / "predictions.tsv"
-    frame = predict_run(Run.open(arguments.run_dir, arguments.checkpoint, overrides))
+    run = Run.open(arguments.run_dir, arguments.checkpoint, overrides)
+    output = predictions_path(run, arguments.output)
+    frame = predict_run(run)
     if is_first_process():
         write_predictions(frame, output)
         print(f"wrote {len(frame)} predictions: {output}")

@@ -67,6 +67,22 @@ def atomic_dir(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def refuse_input(path: str | Path, inputs: Iterable[str | Path]) -> None:
+    """Refuse to write a file over one that is read, under whatever name or link it goes.
+
+    Raises
+    ------
+    DataError
+        ``path`` is a folder, or one of ``inputs``.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError("the output is a folder", where=path, expected="the name of a file")
+    for file in inputs:
+        if path.exists() and Path(file).exists() and path.samefile(file):
+            raise DataError(f"the output is {Path(file).name}, which is read", where=path, fix="give another --output")
+
+
 def require_writable(folder: str | Path) -> Path:
     """Create ``folder`` if needed and prove that a file can be written there, before any work starts."""
     folder = Path(folder)

@@ -50,7 +50,7 @@ def examine_elements(
 ) -> ElementResults:
     """Write masks and elements, get peaks, and compare on the test genes."""
     masks = gather_masks(data, collected)
-    budget = int(settings.budget_fraction * masks.values.shape[0] * data.window_bp)
+    budget = int(settings.kept_fraction * masks.values.shape[0] * data.window_bp)
     elements = call_elements(masks, budget_bp=budget)
     masks.save(folder / "masks.npz")
     write_element_files(masks, elements, folder)
@@ -95,9 +95,8 @@ def gather_masks(data: SequenceData, collected: Collected) -> MaskSet:
 
 def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> PeakSet | None:
     """Peaks from where the settings say, written to the run folder; None for data that have nothing to call them on."""
-    return find_peaks(
-        data.spec, folder / "peaks_macs3.narrowPeak", budget_fraction=settings.budget_fraction, **vars(settings.peaks)
-    )
+    given = {name: value for name, value in vars(settings.peaks).items() if value is not None}
+    return find_peaks(data.spec, folder / "peaks_macs3.narrowPeak", budget_fraction=settings.kept_fraction, **given)
 
 
 def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, folder: Path) -> None:
@@ -105,7 +104,7 @@ def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, 
     assert results.peaks is not None
     local = in_windows(results.peaks.table, masks.windows, masks.gene_ids)
     peaks_bp = int(sum(c.sum() for c in cover(local, masks.windows, masks.gene_ids)))
-    budget = min(peaks_bp, int(settings.budget_fraction * masks.values.size * masks.bin_bp))
+    budget = min(peaks_bp, int(settings.kept_fraction * masks.values.size * masks.bin_bp))
     budget = budget // masks.bin_bp * masks.bin_bp
     if budget < masks.bin_bp:
         results.notes.setdefault("peaks", []).append("No peak lies in the windows of the test genes.")
@@ -214,7 +213,7 @@ def _protocol(
     masks = results.masks.select(test)
     local = in_windows(results.peaks.table, masks.windows, masks.gene_ids)
     peak_bins = planted.to_bins(cover(local, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
-    budget = min(int(peak_bins.sum()), int(settings.budget_fraction * peak_bins.size)) * masks.bin_bp
+    budget = min(int(peak_bins.sum()), int(settings.kept_fraction * peak_bins.size)) * masks.bin_bp
     budget = max(budget, masks.bin_bp)
     trimmed = trim_to_budget(local, budget)
     peak_bins = planted.to_bins(cover(trimmed, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5

@@ -14,6 +14,7 @@ from seqexp.core.files import require_writable
 from seqexp.core.tables import numbers, read_table
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.histology.loaders.data import SpotData
+from seqexp.loading.seen import require_unseen
 from seqexp.objectives.bootstrap import bootstrap_interval
 from seqexp.objectives.metrics import pearson, regression_scores
 from seqexp.report.collect import Collected, collect
@@ -46,13 +47,19 @@ def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> d
     run = Run.open(folder)
     data = run.datamodule
     if isinstance(data, SpotData):
+        settings.require_none_of_elements("it is a run on tissue, which has no elements")
         return finish_tissue(run, data, settings.beside)
     if not isinstance(data, SequenceData):
         raise DataError(f"data of type {type(data).__name__}", where=folder, expected="SequenceData or SpotData")
     collected = collect(run)
+    if collected.masks is None:
+        settings.require_none_of_elements(f"{type(run.network).__name__} selects no elements")
+    genes, controls = choose_genes(collected, settings.genes), _controls(settings.beside, collected)
+    require_unseen(len(collected.rows("test")), "test", "gene", data.path)
     write_predictions(collected.predictions, folder / "predictions.tsv")
     metrics: dict[str, Any] = {"seed": run.record.get("seed"), **accuracy(collected)}
-    table, naive = model_table(collected, _controls(settings.beside, collected))
+    metrics["num_test_seen"] = data.num_test_seen
+    table, naive = model_table(collected, controls)
     metrics |= naive
     elements = (
         examine_elements(run, data, collected, folder, settings=settings) if collected.masks is not None else None
@@ -60,7 +67,7 @@ def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> d
     if elements is not None:
         metrics |= elements.metrics
     write_json(folder / "metrics.json", metrics)
-    results = _results(run, data, collected, table, metrics=metrics, elements=elements, settings=settings)
+    results = _results(run, data, collected, table, metrics=metrics, elements=elements, genes=genes)
     write_dna_report(folder / "report.html", results)
     return metrics
 
@@ -117,7 +124,7 @@ def _controls(folders: tuple[Path, ...], collected: Collected) -> dict[str, np.n
         own = collected.predictions.set_index("gene_id")
         if (other.loc[own.index, "split"] != own["split"]).any():
             raise DataError("genes are split in another way", where=path, expected="a run with the same splits")
-        found[Path(folder).name] = predicted.loc[own.index].to_numpy()
+        found[Path(folder).resolve().name] = predicted.loc[own.index].to_numpy()
     return found
 
 
@@ -129,7 +136,7 @@ def _results(
     *,
     metrics: dict[str, Any],
     elements: ElementResults | None,
-    settings: FinishSettings,
+    genes: list[int],
 ) -> RunResults:
     spec = data.spec
     tracks = ", ".join(data.statistics.track_names) or "none (DNA only)"
@@ -145,11 +152,11 @@ def _results(
         ("target", run.transform.unit),
         ("genes (train / validation / test)", " / ".join(str(metrics[f"num_{s}"]) for s in ("train", "val", "test"))),
         ("split", f"by {spec.splits.by}"),
+        *(("note", note) for note in data.notes),
         ("gene table", data.genes.report.render()),
         ("leak check", data.leak_report.render()),
     ]
     number = sum(p.numel() for p in run.network.parameters())
-    genes = choose_genes(collected, settings.genes)
     return RunResults(
         title=f"{spec.name}: {model} on {data.window_bp:,} bp windows",
         lead=f"{model}, {number:,} parameters, inputs: DNA and {tracks}. Test genes: {metrics['num_test']:,}, held out "

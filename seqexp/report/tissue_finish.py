@@ -45,7 +45,7 @@ def finish_tissue(run: Run, data: SpotData, beside: tuple[Path, ...] = ()) -> di
         write_h5ad(folder / "predictions.h5ad", predicted)
     except MissingExtraError as error:
         print(f"predictions.h5ad is left out: {error}", file=sys.stderr)
-    controls = {f"control: {Path(path).name}": _control(path, predicted) for path in beside}
+    controls = {f"control: {Path(path).resolve().name}": _control(path, predicted) for path in beside}
     named = {"this model": predicted.values, **controls, **naive_predictions(data)}
     models, naive = model_table(data, named)
     metrics: dict[str, Any] = {"seed": run.record.get("seed"), "split": data.split, **accuracy(predicted), **naive}

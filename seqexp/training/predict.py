@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path
+from seqexp.core.files import atomic_path, refuse_input
 from seqexp.objectives.metrics import StreamingRegression
 from seqexp.training.processes import gather_rows
 from seqexp.training.run import Run
@@ -72,6 +73,34 @@ def predict_run(run: Run, watchers: Sequence[Callback] = ()) -> pd.DataFrame:
         for number, name in enumerate(names)
     }
     return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1).assign(unit=run.transform.unit)
+
+
+def predictions_path(run: Run, output: Path | None) -> Path:
+    """Where to write predictions: never over what is read, nor over what lies in the run folder.
+
+    Parameters
+    ----------
+    run : Run
+    output : Path, optional
+        Asked for; by default a file of its own in the run folder, named after data set and checkpoint.
+
+    Raises
+    ------
+    DataError
+        The file is an input, or stands in the run folder already.
+    """
+    name = re.sub(r"[^\w.-]+", "_", str(getattr(getattr(run.datamodule, "spec", None), "name", "") or "data"))[:80]
+    path = output or run.folder / f"predictions-{name}-{run.checkpoint.stem}.tsv"
+    inputs = getattr(run.datamodule, "input_files", None)
+    refuse_input(path, [run.checkpoint, *(inputs() if callable(inputs) else ())])
+    if path.exists() and path.resolve().is_relative_to(run.folder.resolve()):
+        raise DataError(
+            "the file is there already, in the folder of the run",
+            where=path,
+            expected="predictions of a run stay what they are",
+            fix="--output FILE; to write predictions.tsv of the run anew: seqexp report --run-dir " + str(run.folder),
+        )
+    return path
 
 
 def write_predictions(frame: pd.DataFrame, path: str | Path) -> None:

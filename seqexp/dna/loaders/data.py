@@ -123,6 +123,7 @@ class SequenceData(pl.LightningDataModule):
         super().__init__()
         self.path = Path(dataset)
         self.upstream_bp, self.downstream_bp, self.signal_bin_bp = upstream_bp, downstream_bp, signal_bin_bp
+        self._window = (upstream_bp, downstream_bp, signal_bin_bp)
         self.batch_size, self.num_workers = batch_size, num_workers
         self.tracks = None if tracks is None else list(tracks)
         self.augmentation = Augmentation(reverse_complement, max_shift_bp, shift_multiple_bp, seed)
@@ -286,6 +287,10 @@ class SequenceData(pl.LightningDataModule):
         self._require_setup()
         return self._fingerprint
 
+    def input_files(self) -> list[Path]:
+        """Every file that is read."""
+        return [self.spec.path, *self.spec.files()]
+
     @cached_property
     def _fingerprint(self) -> str:
         return self.spec.fingerprint()  # reads every file once
@@ -328,10 +333,6 @@ class SequenceData(pl.LightningDataModule):
     def has_other_rows(self) -> bool:
         """Whether the gene table is not the one that the checkpoint was trained with."""
         return self._known is not None and self._known.rows != row_identity(self.genes)
-
-    @property
-    def _window(self) -> tuple[int, int, int]:
-        return self.upstream_bp, self.downstream_bp, self.signal_bin_bp
 
     def _open_contacts(self, chrom_sizes: Mapping[str, int]) -> ContactMap:
         """Contacts on the chromosomes of labelled genes, as far from a TSS as windows reach."""

@@ -23,7 +23,8 @@ def check_settings(data: SequenceData) -> None:
     ConfigError
         A number out of range, a window that bins or shifts do not fit, a name twice or of no source.
     """
-    for name, lowest in (("upstream_bp", 0), ("downstream_bp", 1), ("signal_bin_bp", 1), ("batch_size", 1)):
+    require_window(data.upstream_bp, data.downstream_bp)
+    for name, lowest in (("signal_bin_bp", 1), ("batch_size", 1)):
         _require_at_least(name, getattr(data, name), lowest)
     _require_at_least("num_workers", data.num_workers, 0)
     for name in ("max_genes", "max_train_genes"):
@@ -45,6 +46,12 @@ def check_settings(data: SequenceData) -> None:
         raise ConfigError(f"tracks: {data.tracks}", expected="every track once")
     if data.source not in ("files", "store"):
         raise ConfigError(f"source: {data.source!r}", expected="files or store")
+
+
+def require_window(upstream_bp: int, downstream_bp: int) -> None:
+    """Refuse windows that hold no TSS."""
+    _require_at_least("upstream_bp", upstream_bp, 0)
+    _require_at_least("downstream_bp", downstream_bp, 1)
 
 
 def limited(labels: NDArray[np.str_], limits: Mapping[str, int | None], seed: int) -> NDArray[np.str_]:

@@ -308,6 +308,10 @@ class SpotData(pl.LightningDataModule):
         """Numbers of genes and features."""
         return SpotStatistics(len(self.fold.panel), self.features.shape[1])
 
+    def input_files(self) -> list[Path]:
+        """Every file that is read; none of them may be written over."""
+        return [self.slides.spec.path, *self.slides.spec.files()]
+
     @cached_property
     def _fingerprint(self) -> str:
         return self.slides.fingerprint()
