@@ -8,11 +8,13 @@ from seqexp.core.check import Asker, CheckReport
 from seqexp.histology.slides.joining import measured_pitch_um
 from seqexp.histology.slides.orientation import array_layout
 from seqexp.histology.slides.platforms import platform_of
+from seqexp.histology.slides.scale import differs
 from seqexp.histology.slides.slide import Slide
 from seqexp.histology.slides.slide_set import SlideSet
 from seqexp.histology.slides.spots import SpotTable
 
 _PITCH_TOLERANCE = 0.05
+_DARK = 100  # a brightfield image has glass, or at least pale stroma
 
 
 def check_slides(slide_set: SlideSet) -> CheckReport:
@@ -33,7 +35,7 @@ def check_slides(slide_set: SlideSet) -> CheckReport:
         table = ask.value(name, "spots", lambda name=name: slide_set.read(name))  # type: ignore[misc]
         if table is not None:
             tables.append(table)
-            _check_spots(ask, name, slide, table)
+            _check_spots(ask, slide, table, slide_set.expected_pitch_um(table))
     if len(tables) == len(slide_set.spec.slides):
         ask("slides.yaml", "genes", lambda: _genes(slide_set, tables))
         for name in ask.value("slides.yaml", "splits", lambda: slide_set.split_names) or ():
@@ -41,13 +43,23 @@ def check_slides(slide_set: SlideSet) -> CheckReport:
     return CheckReport(tuple(ask.rows))
 
 
-def _image(slide: Slide) -> str:
+def _image(slide: Slide) -> tuple[str, bool]:
     for x in (0, slide.width_px - 1):  # a corner of the image decodes, or all of it where it has no tiles
         slide.read_region_px(x, slide.height_px - 1 if x else 0, 1, 1)
-    return f"{slide.width_px} x {slide.height_px} px, {slide.mpp:.4g} um/px, {len(slide.levels)} levels"
+    told = f"{slide.width_px} x {slide.height_px} px, {slide.mpp:.4g} um/px, {len(slide.levels)} levels"
+    stated = slide.stated
+    if stated is None:
+        return told, True
+    if stated.problem:
+        return f"{told}; the file says {stated.source}, but {stated.problem}", True
+    if differs(slide.mpp, stated.x_um):
+        return f"{told}, but {stated.x_um:.4g} by {stated.source}", False
+    return f"{told} (as {stated.source})", True
 
 
-def _check_spots(ask: Asker, name: str, slide: Slide, table: SpotTable) -> None:
+def _check_spots(ask: Asker, slide: Slide, table: SpotTable, pitch_um: float | None) -> None:
+    name = slide.name
+
     def joined() -> tuple[str, bool]:
         return table.reports[name].render(), not table.reports[name].dropped
 
@@ -58,15 +70,26 @@ def _check_spots(ask: Asker, name: str, slide: Slide, table: SpotTable) -> None:
         return told + (f", {empty} spots without any" if empty else ""), empty == 0
 
     def pitch() -> tuple[str, bool]:
-        expected, found = platform_of(table.frame["platform"].iloc[0]).pitch_um, measured_pitch_um(table.frame)
-        if expected is None or found is None:
-            return "no grid to measure" if found is None else f"{found:.1f} um between neighbours", True
+        found = measured_pitch_um(table.frame)
+        if not found:
+            return "no grid to measure", True
+        expected = pitch_um or platform_of(table.frame["platform"].iloc[0]).nearest_pitch_um(found)
+        if expected is None:
+            return f"{found:.4g} um between neighbours", True
         is_right = abs(found / expected - 1) <= _PITCH_TOLERANCE
-        return f"{found:.1f} um between neighbours, {expected:g} expected", is_right
+        told = f"{found:.4g} um between neighbours, {expected:g} expected"
+        return told + ("" if is_right else f": mpp: {slide.mpp * expected / found:.4g} would be right"), is_right
 
     def tissue() -> tuple[str, bool]:
-        share = float(slide.tissue_mask(16.0).contains(table.frame[["x_um", "y_um"]]).mean())
-        return f"{share:.0%} of the spots lie on it", share > 0.5
+        mask = slide.tissue_mask(16.0)
+        share = float(mask.contains(table.frame[["x_um", "y_um"]]).mean())
+        told, is_bright = f"{share:.0%} of the spots lie on it", mask.brightest >= _DARK
+        if not is_bright:
+            told += (
+                f"; the brightest of the image is {mask.brightest:.0f} of 255: it is fluorescence, or its samples use "
+                "fewer bits than the file says"
+            )
+        return told, share > 0.5 and is_bright
 
     ask(name, "join", joined)
     ask(name, "counts", depth)

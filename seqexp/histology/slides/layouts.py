@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from seqexp.core.errors import ConfigError
 from seqexp.histology.slides.joining import RawSpots
+from seqexp.histology.slides.scale import Stated
 from seqexp.histology.slides.scverse import read_h5ad, read_spatialdata
-from seqexp.histology.slides.spaceranger import read_spaceranger
+from seqexp.histology.slides.spaceranger import read_spaceranger, read_spaceranger_scale
 from seqexp.histology.slides.st_files import read_st
 
 OptionKind = Literal["flag", "name", "whole number"]
@@ -46,6 +47,13 @@ LAYOUTS: Mapping[str, tuple[Callable[..., RawSpots], tuple[str, ...], Mapping[st
         {"table": "name", "layer": "name", "only_tissue": "flag", "coordinate_system": "name"},
     ),
 }
+
+
+def read_scale(layout: str, image: Path, paths: Mapping[str, Path], options: Mapping[str, Any]) -> Stated | None:
+    """What the files of the spots say about the width of a pixel of the image; None where they say nothing."""
+    if layout != "spaceranger":
+        return None
+    return read_spaceranger_scale(paths["folder"], image, options.get("bin_um"))
 
 
 def read_spots(layout: str, image: Path, paths: Mapping[str, Path], options: Mapping[str, Any]) -> RawSpots:

@@ -20,6 +20,8 @@ class Platform:
         Name used in descriptions and tables.
     pitch_um, diameter_um : float or None
         Distance between the centres of neighbouring spots, and diameter of one; None where the data decide.
+    bins_um : tuple of float
+        Widths of bins that are usual where there is no one pitch.
     grid : {"square", "hex", "none"}
         ``hex`` counts as the 10x files do: columns of one row differ by 2, those of the next row lie between them.
     is_mirrored : bool or None
@@ -32,6 +34,13 @@ class Platform:
     diameter_um: float | None
     grid: Grid
     is_mirrored: bool | None = None
+    bins_um: tuple[float, ...] = ()
+
+    def nearest_pitch_um(self, found_um: float) -> float | None:
+        """The pitch of the platform, or the usual bin that is nearest by ratio; None without either."""
+        if self.pitch_um is not None or not self.bins_um:
+            return self.pitch_um
+        return min(self.bins_um, key=lambda bin_um: max(bin_um / found_um, found_um / bin_um))
 
 
 PLATFORMS = {
@@ -39,7 +48,7 @@ PLATFORMS = {
     for platform in (
         Platform("ST", 200.0, 100.0, "square", is_mirrored=False),
         Platform("Visium", 100.0, 55.0, "hex", is_mirrored=False),
-        Platform("VisiumHD", None, None, "square"),
+        Platform("VisiumHD", None, None, "square", bins_um=(2.0, 8.0, 16.0)),
         Platform("Xenium", None, None, "none"),
         Platform("other", None, None, "none"),
     )

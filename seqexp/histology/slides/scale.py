@@ -116,7 +116,8 @@ class Stated:
     problem : str
         Why it cannot.
     is_weak : bool
-        From resolution tags, which programs copy without thinking: a given scale overrules them.
+        From resolution tags, which programs copy without thinking, or from beside the image: a given scale overrules
+        it, and the check of the data tells by how much.
     """
 
     source: str

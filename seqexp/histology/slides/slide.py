@@ -15,7 +15,7 @@ from PIL import Image
 from seqexp.core.errors import ConfigError
 from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.images import open_image
-from seqexp.histology.slides.scale import checked_mpp
+from seqexp.histology.slides.scale import Stated, checked_mpp
 from seqexp.histology.slides.tissue import TissueMask, find_tissue
 
 _WHITE = 255
@@ -39,6 +39,8 @@ class Slide:
     max_image_mpx : float
         Megapixels that an image may have that can only be decoded as a whole (JPEG, PNG, TIFF in one piece); each
         takes 3 bytes of the temporary folder.
+    stated_beside : Stated, optional
+        What files beside the image say about its scale; used where the image itself does not say it on purpose.
 
     Raises
     ------
@@ -54,12 +56,15 @@ class Slide:
         name: str = "",
         *,
         max_image_mpx: float = DEFAULT_MAX_MPX,
+        stated_beside: Stated | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = name or self.path.stem
         self.max_image_mpx = max_image_mpx
         self._image = open_image(self.path, max_image_mpx)
-        self.stated = self._image.stated
+        own = self._image.stated
+        is_deliberate = own is not None and not own.is_weak and not own.problem
+        self.stated = own if is_deliberate or stated_beside is None else stated_beside
         self.mpp = checked_mpp(mpp, self.stated, self.path)
         self.levels = self._image.levels
 

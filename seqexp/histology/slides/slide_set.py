@@ -14,8 +14,8 @@ from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import fingerprint
 from seqexp.core.tables import is_missing, read_csv
 from seqexp.histology.slides.description import SetSpec, SplitSpec, load_set
-from seqexp.histology.slides.joining import join, require_inside, require_pitch
-from seqexp.histology.slides.layouts import read_spots
+from seqexp.histology.slides.joining import expected_pitch_um, join, require_inside, require_pitch
+from seqexp.histology.slides.layouts import read_scale, read_spots
 from seqexp.histology.slides.leaks import LeakAudit, PretrainingManifest, audit_leaks
 from seqexp.histology.slides.orientation import require_orientation, require_proportions
 from seqexp.histology.slides.panel import GenePanel
@@ -78,6 +78,7 @@ class SlideSet:
         self.spec = spec
         self.name = spec.name
         self._opened: dict[str, Slide] = {}
+        self._bins_um: dict[str, float | None] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> SlideSet:
@@ -93,7 +94,10 @@ class SlideSet:
         """One slide; the others may be broken."""
         if name not in self._opened:
             spec = self.spec.slides[name]
-            self._opened[name] = Slide(spec.image, spec.mpp, name, max_image_mpx=spec.max_image_mpx)
+            beside = read_scale(spec.layout, spec.image, spec.paths, spec.options)
+            self._opened[name] = Slide(
+                spec.image, spec.mpp, name, max_image_mpx=spec.max_image_mpx, stated_beside=beside
+            )
         return self._opened[name]
 
     @cached_property
@@ -117,7 +121,12 @@ class SlideSet:
         require_inside(table, slide.width_px, slide.height_px, where)
         require_proportions(table, where)
         require_pitch(table, where, raw.pitch_um)
+        self._bins_um[name] = raw.pitch_um
         return table
+
+    def expected_pitch_um(self, table: SpotTable) -> float | None:
+        """Distance of neighbours on a slide that was read: as its files state it, else that of the platform."""
+        return expected_pitch_um(table, self._bins_um.get(table.slides[0]))
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:

@@ -14,9 +14,11 @@ from seqexp.histology.slides.feature_matrix import read_feature_matrix
 from seqexp.histology.slides.flags import read_flags
 from seqexp.histology.slides.joining import RawSpots
 from seqexp.histology.slides.positions import NAMES, read_positions
+from seqexp.histology.slides.scale import Stated
 from seqexp.histology.slides.spots import JoinReport
 
 _MATRICES = ("filtered_feature_bc_matrix", "raw_feature_bc_matrix")
+_FACTORS, _MPP = "scalefactors_json.json", "microns_per_pixel"
 _SCALES = {"hires": "tissue_hires_scalef", "lowres": "tissue_lowres_scalef"}
 _BINS, _BIN = "binned_outputs", re.compile(r"square_(\d{3})um")
 _SUFFIX = re.compile(r"-\d+$")
@@ -72,6 +74,25 @@ def read_spaceranger(
         }
     ).reset_index(drop=True)
     return RawSpots(frame, barcodes, found.counts, found.panel, report=report, pitch_um=_bin_width(folder))
+
+
+def read_spaceranger_scale(folder: Path, image: Path, bin_um: int | None = None) -> Stated | None:
+    """Microns per pixel of the image, where the scale factors state it (those of Visium HD do).
+
+    Raises
+    ------
+    DataError, ConfigError
+        The file of scale factors is damaged, or the width of bins is not told.
+    """
+    folder = _with_bins(folder / "outs" if (folder / "outs").is_dir() else folder, bin_um)
+    path = folder / "spatial" / _FACTORS
+    if not path.is_file():
+        return None
+    content = load_json(path)
+    if content.get(_MPP) is None:
+        return None
+    mpp = number(content, _MPP, path, low=1e-3, high=1e3) / _scale_of(image, folder)
+    return Stated(f"{_MPP} in {path}", mpp, mpp, is_weak=True)
 
 
 def _with_bins(folder: Path, bin_um: int | None) -> Path:
@@ -143,5 +164,5 @@ def _scale_of(image: Path | None, folder: Path) -> float:
     found = [key for word, key in _SCALES.items() if image is not None and f"tissue_{word}_image" in image.name]
     if not found:
         return 1.0
-    path = folder / "spatial" / "scalefactors_json.json"
+    path = folder / "spatial" / _FACTORS
     return number(load_json(path), found[0], path, low=1e-6, high=10.0)

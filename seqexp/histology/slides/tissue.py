@@ -27,10 +27,13 @@ class TissueMask:
         True on tissue.
     mpp : float
         Microns per pixel of the mask.
+    brightest : float
+        Brightness (0 to 255) that 5 % of the slide exceed: near 255 where there is glass.
     """
 
     mask: NDArray[np.bool_]
     mpp: float
+    brightest: float = 255.0
 
     @property
     def share(self) -> float:
@@ -52,7 +55,8 @@ def find_tissue(slide: Slide, mpp: float) -> TissueMask:
     chroma = ndimage.gaussian_filter(np.ptp(small.astype(np.int16), axis=2).astype(np.float32), 1.0)
     mask = chroma > max(otsu(chroma), _LEAST_CHROMA)
     cross = ndimage.generate_binary_structure(2, 1)
-    return TissueMask(ndimage.binary_opening(ndimage.binary_closing(mask, cross, 2), cross, 1), mpp)
+    brightest = float(np.percentile(small.max(axis=2), 95))
+    return TissueMask(ndimage.binary_opening(ndimage.binary_closing(mask, cross, 2), cross, 1), mpp, brightest)
 
 
 def thumbnail(slide: Slide, mpp: float) -> NDArray[np.uint8]:

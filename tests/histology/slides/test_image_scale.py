@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+import tiny_visium
 import yaml
 from PIL import Image, PngImagePlugin
 from tiny_slides import MPP, write_tiny_slides
 
-from seqexp.core.errors import DataError
-from seqexp.histology.slides import Slide, SlideSet
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.histology.slides import Slide, SlideSet, platform_of
 from seqexp.histology.slides.check import check_slides
 from seqexp.histology.slides.scale import ScaleError, microns_of
 from seqexp.histology.slides.vendor import _stated as stated_by_openslide
@@ -205,3 +208,50 @@ def test_check_compares_scale_and_pitch(factor: float, status: str, tmp_path: Pa
     rows = [row for row in check_slides(SlideSet.open(path)).rows if row.file == "A1"]
     found = [row.status for row in rows if row.what == "pitch" or row.status == "error"]
     assert found == [status]
+
+
+def factors(folder: Path, **more: object) -> None:
+    values = {"tissue_hires_scalef": 0.5, "tissue_lowres_scalef": 0.125, **more}
+    (folder / "spatial" / "scalefactors_json.json").write_text(json.dumps(values))
+
+
+def test_scale_factors_state_the_scale(tmp_path: Path) -> None:
+    tiny_visium.write_section(tmp_path)
+    factors(tmp_path, microns_per_pixel=2.0)
+    tiny_visium.write_description(tmp_path, mpp=None)
+    assert SlideSet.open(tmp_path).slide("s1").mpp == 2.0
+    (tmp_path / "full.png").rename(tmp_path / "tissue_hires_image.png")
+    tiny_visium.write_description(tmp_path, mpp=None, image="tissue_hires_image.png")
+    assert SlideSet.open(tmp_path).slide("s1").mpp == 4.0
+    for wrong in (0, -1, "x", [2.0], True):
+        factors(tmp_path, microns_per_pixel=wrong)
+        with pytest.raises(ConfigError, match="microns_per_pixel"):
+            SlideSet.open(tmp_path).slide("s1")
+
+
+@pytest.mark.parametrize("mpp", [2.0, 2.05, 2.2])
+def test_check_compares_what_is_given_with_what_lies_beside(mpp: float, tmp_path: Path) -> None:
+    tiny_visium.write_section(tmp_path)
+    factors(tmp_path, microns_per_pixel=2.0)
+    tiny_visium.write_description(tmp_path, mpp=mpp)
+    rows = {row.what: row for row in check_slides(SlideSet.open(tmp_path)).rows}
+    status = "warn" if mpp == 2.2 else "ok"
+    assert (rows["image"].status, rows["pitch"].status) == (status, status)
+    assert ("2.2 um/px, 1 levels, but 2 by microns_per_pixel in" in rows["image"].found) == (mpp == 2.2)
+    assert ("mpp: 2 would be right" in rows["pitch"].found) == (mpp == 2.2)
+
+
+@pytest.mark.parametrize(("found", "bin_um"), [(2.1, 2), (7.6, 8), (10.0, 8), (12.0, 16), (40.0, 16)])
+def test_bins_of_visium_hd(found: float, bin_um: float) -> None:
+    assert platform_of("VisiumHD").nearest_pitch_um(found) == bin_um
+    assert platform_of("Visium").nearest_pitch_um(found) == 100
+    assert platform_of("other").nearest_pitch_um(found) is None
+
+
+def test_check_tells_of_images_without_glass(tmp_path: Path) -> None:
+    write_tiny_slides(tmp_path)
+    dark = np.asarray(Image.open(tmp_path / "A1.png")).astype(np.uint16) * 16  # 12 bits in 16, and nobody says so
+    (tmp_path / "A1.png").write_bytes(imagecodecs.png_encode(dark))
+    rows = [row for row in check_slides(SlideSet.open(tmp_path)).rows if row.what == "tissue"]
+    assert [row.status for row in rows] == ["warn", "ok", "ok", "ok"]
+    assert "fewer bits than the file says" in rows[0].found

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from seqexp.cli.main import main
+from seqexp.core.yaml import dump_yaml, load_yaml
 from seqexp.histology.slides import SlideSet, spot_graph
+from seqexp.histology.slides.check import check_slides
 from seqexp.histology.slides.spaceranger import read_spaceranger
 
 pytestmark = pytest.mark.realdata
@@ -71,3 +73,16 @@ def test_visium_section(mirror: Path) -> None:
     frame = raw.positions.assign(slide="s", platform="Visium", x_um=raw.positions["x_px"], y_um=raw.positions["y_px"])
     graph = spot_graph(frame.reset_index(drop=True), "hex")
     assert np.diff(graph.indptr).max() <= 6
+
+
+@pytest.mark.parametrize(("mpp", "status"), [(0.688, "ok"), (0.73, "warn"), (0.63, "warn")])
+def test_the_scale_of_her2st_is_that_of_its_pitch(
+    mpp: float, status: str, her2st: SlideSet, mirror: Path, tmp_path: Path
+) -> None:
+    slide = load_yaml(her2st.spec.path)["slides"]["C2"]
+    files = {key: str(her2st.spec.path.parent / slide[key]) for key in ("counts", "spots")}
+    slide = {**slide, **files, "image": str(mirror / "her2st" / "images" / "C2.jpg"), "mpp": mpp}
+    content = {"name": "C2", "platform": "ST", "layout": "st", "slides": {"C2": slide}, "genes": {"num": 10}}
+    dump_yaml({**content, "splits": {"blocks": {"blocks_um": 1000}}}, tmp_path / "slides.yaml")
+    rows = {row.what: row for row in check_slides(SlideSet.open(tmp_path)).rows}
+    assert (rows["image"].status, rows["pitch"].status, rows["tissue"].status) == ("ok", status, "ok")
