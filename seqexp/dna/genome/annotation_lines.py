@@ -60,12 +60,15 @@ class Sequences:
     Attributes
     ----------
     lengths : dict
-        Name to length in bp, where the file states it.
+        Name to length in bp, from lines that describe a whole sequence.
+    bounds : dict
+        Name to the last base a ``##sequence-region`` names; the sequence may go on behind it.
     aliases : dict
         Name to other names of the same chromosome, where the file states them: ``NC_003070.9`` to ``1``.
     """
 
     lengths: dict[str, int] = field(default_factory=dict)
+    bounds: dict[str, int] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def note(self, feature: Feature) -> None:
@@ -85,7 +88,7 @@ class Sequences:
         """Take in a line ``##sequence-region name start end``."""
         words = line.split()
         if line.startswith("##sequence-region") and len(words) == 4 and words[3].isdigit():
-            self.lengths[words[1]] = int(words[3])
+            self.bounds[words[1]] = int(words[3])
 
 
 def read_features(path: Path, sequences: Sequences) -> Iterator[Feature]:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqexp.core.check import Asker, CheckReport
+from seqexp.core.errors import SeqexpError
 from seqexp.dna.genome.check_alignments import check_alignments
 from seqexp.dna.genome.check_contacts import check_contacts
 from seqexp.dna.genome.check_fasta import check_bases, check_fasta, open_fasta
 from seqexp.dna.genome.check_regions import check_regions
 from seqexp.dna.genome.check_tracks import check_track
 from seqexp.dna.genome.dataset import DatasetSpec
-from seqexp.dna.genome.genes import GeneTable
+from seqexp.dna.genome.genes import UNANNOTATED, GeneTable
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.motifs import read_meme
-from seqexp.dna.genome.names import NameMap, match_names
+from seqexp.dna.genome.names import NameMap
 from seqexp.dna.genome.opening import require_window
+from seqexp.dna.genome.placing import LACKING, place_genes
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.splits import SPLITS, assign, check_leaks
 from seqexp.dna.genome.tracks import TrackSet
@@ -61,7 +63,9 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
         check_fasta(ask, reference)
     genes = _check_genes(ask, spec)
     if genes is not None and reference is not None:
-        _check_positions(ask, spec, genes, reference, upstream_bp=upstream_bp, downstream_bp=downstream_bp)
+        genes = _check_places(ask, spec, genes, reference, upstream_bp=upstream_bp, downstream_bp=downstream_bp)
+    if genes is not None:
+        _check_rows(ask, spec, genes)
     labels = None if genes is None else _check_splits(ask, spec, genes, upstream_bp, downstream_bp=downstream_bp)
     used = genes if genes is None or labels is None else genes.select(labels != "none")
     sizes = None if reference is None else reference.chrom_sizes
@@ -150,17 +154,25 @@ def _check_splits(
 
 def _check_genes(ask: Asker, spec: DatasetSpec) -> GeneTable | None:
     file = spec.genes.name
-    plain = ask.value(file, "genes", lambda: GeneTable.read(spec.genes, spec.columns))
+    genes = plain = None
+    with suppress(SeqexpError):
+        genes = plain = spec.read_genes()
+    if genes is None:  # is it the genes or their expression?
+        plain = ask.value(file, "genes", lambda: GeneTable.read(spec.genes, spec.columns))
+        ask.value(file, "expression", spec.read_genes)
     if plain is not None:
         ask(file, "strands", lambda: _strands(plain))
-    genes = ask.value(file, "expression", spec.read_genes)
-    if genes is not None:
-        ask(file, "rows", lambda: (genes.report.render().split(": ", 1)[1], not genes.report.dropped))
-        values = genes.frame[spec.expression].to_numpy()
-        ask(file, spec.expression, lambda: _range(values, spec.expression_unit))
-        for column in spec.covariates:
-            ask(file, column, lambda column=column: _range(genes.frame[column].to_numpy(), ""))  # type: ignore[misc]
     return genes
+
+
+def _check_rows(ask: Asker, spec: DatasetSpec, genes: GeneTable) -> None:
+    file, report = spec.genes.name, genes.report
+    is_fine = not (report.dropped or report.ignored or UNANNOTATED in report.noted)
+    ask(file, "rows", lambda: (report.render().split(": ", 1)[1], is_fine))
+    values = genes.frame[spec.expression].to_numpy()
+    ask(file, spec.expression, lambda: _range(values, spec.expression_unit))
+    for column in spec.covariates:
+        ask(file, column, partial(_range, genes.frame[column].to_numpy(), ""))
 
 
 def _strands(genes: GeneTable) -> tuple[str, bool]:
@@ -174,30 +186,22 @@ def _range(values: np.ndarray, unit: str) -> tuple[str, bool]:
     return f"{low:.4g} to {high:.4g} {unit}, median {middle:.4g}{zeros}".replace(" ,", ","), bool(low < high)
 
 
-def _check_positions(
+def _check_places(
     ask: Asker, spec: DatasetSpec, genes: GeneTable, reference: Reference, *, upstream_bp: int, downstream_bp: int
-) -> None:
+) -> GeneTable:
+    """The genes on the chromosomes of the FASTA, or as they were where that is refused."""
     file, sizes = spec.genes.name, reference.chrom_sizes
-
-    def names() -> tuple[str, bool]:
-        chroms = list(genes.frame["chrom"].unique())
-        found = match_names(chroms, sizes, spec.genes, spec.fasta)
-        lacking = [chrom for chrom in chroms if chrom not in found]
-        told = f"{len(found)} of {len(chroms)} in the FASTA"
-        return told + (f"; not {', '.join(lacking[:5])}" if lacking else ""), not lacking
-
-    def padded() -> tuple[str, bool]:
-        windows = genes.windows(upstream_bp, downstream_bp)
-        known = NameMap(sizes)
-        limit = windows["chrom"].map({c: sizes.get(known.find(c) or "", 0) for c in windows["chrom"].unique()})
-        num_past = int(((windows["start"] < 0) | (windows["end"] > limit)).sum())
-        return f"{num_past} of {len(genes)} reach past a chromosome end and are padded", num_past <= 0.1 * len(genes)
-
-    ask(file, "chromosome names", names)
-    ask(file, "TSS inside chromosome", lambda: _inside(genes, sizes, spec.fasta))
-    ask(file, "windows", padded)
-
-
-def _inside(genes: GeneTable, sizes: Mapping[str, int], fasta: Path) -> str:
-    genes.require_inside(sizes, fasta)
-    return f"all {len(genes)}"
+    placed = ask.value(file, "chromosomes", lambda: place_genes(genes, spec, reference))
+    if placed is None:
+        return genes
+    num_named, num_found = genes.frame["chrom"].nunique(), placed.frame["chrom"].nunique()
+    num_lost = placed.report.dropped.get(LACKING, 0)
+    told = f"{num_found} of {num_named} in the FASTA"
+    told += f"; {num_lost} genes on the others left out" if num_lost else ""
+    ask(file, "chromosomes", lambda: (told, not num_lost))
+    ask(file, "TSS inside chromosome", lambda: f"all {len(placed)}")
+    windows = placed.windows(upstream_bp, downstream_bp)
+    num_past = int(((windows["start"] < 0) | (windows["end"] > windows["chrom"].map(sizes))).sum())
+    told_past = f"{num_past} of {len(placed)} reach past a chromosome end and are padded"
+    ask(file, "windows", lambda: (told_past, num_past <= 0.1 * len(placed)))
+    return placed

@@ -50,7 +50,7 @@ def check_track(
             return f"{num_found} of {len(sizes)} in the FASTA", num_found == len(sizes)
 
         ask(file, "chromosome names", names)
-        ask(file, "chromosome sizes", lambda: compare_sizes(reference, track, name))
+        ask(file, "chromosome sizes", lambda: compare_sizes(reference, track, name, needed=num_genes))
     ask(file, "values", lambda: _values(track, name))
     if num_genes:
         ask(file, "chromosomes with values", lambda: _coverage(spec, track, name, num_genes))
@@ -85,5 +85,7 @@ def _coverage(spec: DatasetSpec, track: TrackSet, name: str, num_genes: Mapping[
 
 
 def _signal(track: TrackSet, windows: Sequence[Interval]) -> tuple[str, bool]:
+    if not windows:
+        raise DataError("no gene of a split lies on a chromosome of the track", where=track.paths[track.names[0]])
     share = float(np.mean([bool((np.nan_to_num(track.values(window)) != 0).any()) for window in windows]))
     return f"{share:.1%} of {len(windows)} windows have some", share > 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -40,7 +40,7 @@ _KEYS = (
     *("transform", "splits", "blacklist", "covariates", "peaks", "alignments", "truth", "features", "motifs"),
     "contacts",
 )
-_GENE_KEYS = ("path", "gene_id", "gene_name", "chrom", "tss", "start", "end", "strand", "base", "keep")
+_GENE_KEYS = ("path", "gene_id", "gene_name", "chrom", "tss", "start", "end", "strand", "base", "keep", "not_in_fasta")
 _EXPRESSION_KEYS = ("column", "unit", "path", "gene_id", "signed")
 _SPLIT_KEYS = ("by", "train", "val", "test", "exclude")
 
@@ -65,6 +65,8 @@ class DatasetSpec:
         Gene file.
     columns : GeneColumns
         Its columns.
+    not_in_fasta : {"error", "drop"}
+        What becomes of genes of the splits on chromosomes that the FASTA lacks.
     expression : str
         Expression column.
     expression_unit : str
@@ -122,6 +124,7 @@ class DatasetSpec:
     contacts: ContactSpec | None = None
     alignments: Mapping[str, AlignmentSpec] = field(default_factory=dict)
     is_missing_stated: bool = False
+    not_in_fasta: Literal["error", "drop"] = "error"
 
     @property
     def folder(self) -> Path:
@@ -144,7 +147,8 @@ class DatasetSpec:
         """Identity of what a run learns from, contents and settings: 16 hexadecimal digits; reads every file once."""
         settings = (self.columns, self.expression, self.missing, self.transform, self.covariates, self.splits)
         contacts = () if self.contacts is None else (self.contacts.settings(),)
-        return fingerprint(self._learned_from(), *settings, list(self.tracks), self.is_signed, *contacts)
+        lacking = () if self.not_in_fasta == "error" else (self.not_in_fasta,)  # a setting that came later
+        return fingerprint(self._learned_from(), *settings, list(self.tracks), self.is_signed, *contacts, *lacking)
 
     def open_reference(self) -> Reference:
         """The genome sequence."""
@@ -274,7 +278,10 @@ def load_dataset(path: str | Path) -> DatasetSpec:
         contacts=parse_contacts(content, path),
         alignments=parse_alignments(content, path),
         is_missing_stated="missing" in content,
+        not_in_fasta=genes.get("not_in_fasta", "error"),
     )
+    if spec.not_in_fasta not in ("error", "drop"):
+        raise ConfigError(f"genes.not_in_fasta: {spec.not_in_fasta!r}", where=path, expected="error or drop")
     if spec.missing not in ("zero", "nan", "error"):
         raise ConfigError(f"missing: {spec.missing!r}", where=path, expected="one of zero, nan, error")
     absent = [str(file) for file in spec.files() if not file.is_file()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,12 @@ class LoadReport:
             line += f"; dropped {sum(self.dropped.values())} ({'; '.join(map(self._told, self.dropped.items()))})"
         line += "".join(f"; {self._told(item)}" for item in self.noted.items())
         return line + "".join(f"; {count} {reason}" for reason, count in self.ignored.items())
+
+    def dropping(self, gene_ids: Sequence[str], reason: str) -> LoadReport:
+        """The report after some more genes were dropped."""
+        dropped = {**self.dropped, reason: len(gene_ids)}
+        examples = {**self.examples, reason: tuple(gene_ids[:3])}
+        return replace(self, dropped=dropped, examples=examples, num_kept=self.num_kept - len(gene_ids))
 
     def _told(self, item: tuple[str, int]) -> str:
         reason, count = item

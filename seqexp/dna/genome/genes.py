@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.tables import is_missing, parse_numbers, read_table, require_column
@@ -165,6 +166,20 @@ class GeneTable:
         frame = self.frame.loc[rows] if np.asarray(rows).dtype == bool else self.frame.iloc[rows]
         return GeneTable(frame, self.report, self.expression, self.covariates, sequences=self.sequences)
 
+    def without(self, is_dropped: NDArray[np.bool_], reason: str) -> GeneTable:
+        """Table without some rows (bool mask), counted in its report under ``reason``."""
+        if not is_dropped.any():
+            return self
+        table = self.select(~is_dropped)
+        table.report = self.report.dropping(list(self.frame.loc[is_dropped, "gene_id"]), reason)
+        return table
+
+    def renamed(self, chroms: Mapping[str, str]) -> GeneTable:
+        """Table with other chromosome names; those that are not named stay."""
+        table = self.select(np.arange(len(self)))
+        table.frame["chrom"] = [chroms.get(chrom, chrom) for chrom in table.frame["chrom"]]
+        return table
+
     def outside(self, chrom_sizes: Mapping[str, int]) -> np.ndarray:
         """Which TSSs lie outside their chromosome, or on a chromosome that is not known, as bool (G,)."""
         names = NameMap(chrom_sizes)
@@ -187,7 +202,8 @@ class GeneTable:
                 f"{int(is_outside.sum())} genes have their TSS outside the chromosome",
                 where=f"first {first['gene_id']} at {first['chrom']}:{first['tss']}, in {self.report.path}",
                 expected=f"positions inside the sequences of {where}",
-                fix="use the annotation of the same assembly; for 1-based positions set genes.base: 1",
+                fix="use the annotation of the same assembly (for 1-based positions set genes.base: 1), or leave the "
+                "genes of the chromosome out with splits.exclude",
             )
 
 

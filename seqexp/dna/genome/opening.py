@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.names import match_names
+from seqexp.dna.genome.placing import place_genes
 from seqexp.dna.genome.reference import Reference
+from seqexp.dna.genome.splits import in_a_split
 from seqexp.dna.genome.tracks import TrackSet
 
 
@@ -33,18 +35,18 @@ def open_files(
     Raises
     ------
     DataError
-        No chromosome name matches, a track is longer than the FASTA, or a TSS lies outside its chromosome.
+        As :func:`seqexp.dna.genome.placing.place_genes` and :func:`compare_sizes`.
     ConfigError
         No chromosome is as long as the window.
     """
     reference = spec.open_reference()
     if around_bp is not None:
         require_window(*around_bp, reference)
-    signals, genes = spec.open_tracks(tracks), spec.read_genes()
-    require_same_assembly(reference, signals)
-    found = match_names(genes.frame["chrom"].unique(), reference.chrom_sizes, spec.genes, spec.fasta)
-    genes.require_inside(reference.chrom_sizes, spec.fasta)
-    genes.frame["chrom"] = genes.frame["chrom"].map(found)
+    signals = spec.open_tracks(tracks)
+    genes = place_genes(spec.read_genes(), spec, reference)
+    needed = set(genes.frame.loc[in_a_split(genes, spec.splits), "chrom"])
+    for name in signals.names:
+        compare_sizes(reference, signals, name, needed=needed)
     return reference, signals, genes
 
 
@@ -67,36 +69,32 @@ def require_window(upstream_bp: int, downstream_bp: int, reference: Reference | 
         )
 
 
-def require_same_assembly(reference: Reference, tracks: TrackSet) -> None:
-    """Check names and lengths of every track against the FASTA.
+def compare_sizes(reference: Reference, tracks: TrackSet, name: str, *, needed: Collection[str]) -> str:
+    """Check one track against the FASTA on the chromosomes ``needed`` (FASTA names), and tell how many agree.
 
     Raises
     ------
     DataError
-        No name matches, or a chromosome has another length.
-    """
-    for name in tracks.names:
-        compare_sizes(reference, tracks, name)
-
-
-def compare_sizes(reference: Reference, tracks: TrackSet, name: str) -> str:
-    """Check one track against the FASTA, and tell how many chromosomes agree.
-
-    Raises
-    ------
-    DataError
-        No name matches, or a chromosome has another length.
+        No name matches, or a chromosome that is needed has another length.
     """
     sizes, known = tracks.sizes_of(name), reference.chrom_sizes
     found = match_names(sizes, known, tracks.paths[name], reference.path)
-    wrong = [(chrom, partner) for chrom, partner in found.items() if sizes[chrom] != known[partner]]
+    unequal = [(chrom, partner) for chrom, partner in found.items() if sizes[chrom] != known[partner]]
+    wrong = [(chrom, partner) for chrom, partner in unequal if partner in needed]
     if wrong:
         chrom, partner = wrong[0]
         raise DataError(
             f"the FASTA is {'shorter' if known[partner] < sizes[chrom] else 'longer'} than track {name}: {partner} has "
-            f"{known[partner]} bp, the track says {sizes[chrom]} bp ({len(wrong)} such chromosomes)",
+            f"{known[partner]} bp, the track says {sizes[chrom]} bp ({len(wrong)} such chromosomes with genes)",
             where=f"{reference.path} and {tracks.paths[name]}",
             expected="files of the same assembly",
-            fix="use the FASTA the track was made on",
+            fix=f"use the FASTA the track was made on, or leave the genes of {partner} out with splits.exclude",
         )
-    return f"{len(found)} equal to the FASTA"
+    told = f"{len(found) - len(unequal)} equal to the FASTA"
+    if unequal:
+        told += f"; {len(unequal)} of another length, where no gene of a split lies: {_some([c for c, _ in unequal])}"
+    return told
+
+
+def _some(names: list[str], limit: int = 5) -> str:
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

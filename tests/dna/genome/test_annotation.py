@@ -119,6 +119,7 @@ def test_names_and_attributes(tmp_path: Path) -> None:
 def test_what_the_file_says_about_its_sequences(tmp_path: Path) -> None:
     found = read_annotation(write(tmp_path, NCBI_GFF3, "a.gff3")).sequences
     assert found.lengths == {"NC_000001.11": 5000, "NC_012920.1": 900}
+    assert found.bounds == {"NC_000001.11": 5000}
     assert found.aliases == {"NC_000001.11": ("1",), "NC_012920.1": ("MT",)}
     aliases = read_annotation(write(tmp_path, ENSEMBL_GFF3, "a.gff3")).sequences.aliases
     assert aliases == {"1": ("CM000663.2", "chr1", "NC_000001.11")}

@@ -85,7 +85,7 @@ def test_assembly_bounds_and_splits(tiny_dataset: Path) -> None:
     tiny_dataset.write_text(tiny_dataset.read_text().replace("val: [chr5]", "val: [chr55]"))
     found = errors_of(check(tiny_dataset))
     assert set(found) == {
-        "genes.tsv: TSS inside chromosome",
+        "genes.tsv: chromosomes",
         "atac.bw: chromosome sizes",
         "h3k27ac.bw: chromosome sizes",
         "dataset.yaml: splits",
