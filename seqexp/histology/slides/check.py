@@ -14,6 +14,7 @@ from seqexp.histology.slides.slide_set import SlideSet
 from seqexp.histology.slides.spots import SpotTable
 
 _PITCH_TOLERANCE = 0.05
+_BETTER_SHARE = 0.1
 _DARK = 100  # a brightfield image has glass, or at least pale stroma
 
 
@@ -81,15 +82,18 @@ def _check_spots(ask: Asker, slide: Slide, table: SpotTable, pitch_um: float | N
         return told + ("" if is_right else f": mpp: {slide.mpp * expected / found:.4g} would be right"), is_right
 
     def tissue() -> tuple[str, bool]:
-        mask = slide.tissue_mask(16.0)
-        share = float(mask.contains(table.frame[["x_um", "y_um"]]).mean())
+        mask, places = slide.tissue_mask(16.0), table.frame[["x_um", "y_um"]].to_numpy()
+        share, exchanged = (float(mask.contains(points).mean()) for points in (places, places[:, ::-1]))
         told, is_bright = f"{share:.0%} of the spots lie on it", mask.brightest >= _DARK
+        is_exchanged = exchanged > share + _BETTER_SHARE  # the only sign of it where no array tells
+        if is_exchanged:
+            told += f", {exchanged:.0%} with x and y exchanged"
         if not is_bright:
             told += (
                 f"; the brightest of the image is {mask.brightest:.0f} of 255: it is fluorescence, or its samples use "
                 "fewer bits than the file says"
             )
-        return told, share > 0.5 and is_bright
+        return told, share > 0.5 and is_bright and not is_exchanged
 
     ask(name, "join", joined)
     ask(name, "counts", depth)

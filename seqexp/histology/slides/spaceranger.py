@@ -99,8 +99,8 @@ def _with_bins(folder: Path, bin_um: int | None) -> Path:
     """The folder of one width of bins, where the folder is one of Visium HD; else the folder itself."""
     root = folder if folder.name == _BINS else folder / _BINS
     if not root.is_dir():
-        if bin_um is not None:
-            raise DataError(f"bin_um: {bin_um}, and no bins", where=folder, expected=f"a folder {_BINS} of Visium HD")
+        if bin_um is not None and bin_um != _bin_width(folder):
+            raise DataError(f"bin_um: {bin_um}, and no bins of that width", where=folder, expected=f"a folder {_BINS}")
         return folder
     widths = sorted(int(match[1]) for path in root.iterdir() if (match := _BIN.fullmatch(path.name)))
     if bin_um not in widths:

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_slides import write_tiny_slides
+from PIL import Image
+from tiny_slides import HEIGHT, WIDTH, write_tiny_slides
 from tiny_visium import positions, write_description, write_section
 
 from seqexp.cli.main import main
 from seqexp.core.errors import DataError
 from seqexp.histology.slides import SlideSet
+from seqexp.histology.slides.check import check_slides
 from seqexp.histology.slides.orientation import array_layout
 
 ROW, COLUMN = "pxl_row_in_fullres", "pxl_col_in_fullres"
@@ -117,3 +119,22 @@ def test_legacy_slides_are_checked_too(tmp_path: Path, capsys: pytest.CaptureFix
     assert "exchanged" in capsys.readouterr().out
     with pytest.raises(DataError, match="exchanged"):
         _ = SlideSet.open(path).spots
+
+
+def test_tissue_warns_of_an_exchange_where_no_array_can(tmp_path: Path) -> None:
+    path = write_tiny_slides(tmp_path, platform="other")
+    pixels = np.full((HEIGHT, WIDTH, 3), 245, np.uint8)
+    pixels[20:130, 20:-20] = (200, 120, 180)  # a strip along the upper edge
+    Image.fromarray(pixels).save(tmp_path / "A1.png")
+    table = pd.read_csv(tmp_path / "A1_spots.tsv", sep="\t")
+    table = table[table["y"] <= 2]
+    exchanged = table.rename(columns={"pixel_x": "pixel_y", "pixel_y": "pixel_x"})
+    for frame, told, status in (
+        (table, "100% of the spots lie on it", "ok"),
+        (exchanged[exchanged["pixel_y"] < HEIGHT], "100% with x and y exchanged", "warn"),
+    ):
+        frame.to_csv(tmp_path / "A1_spots.tsv", sep="\t", index=False)
+        rows = check_slides(SlideSet.open(path)).rows
+        found = next(row for row in rows if (row.file, row.what) == ("A1", "tissue"))
+        assert told in found.found
+        assert found.status == status
