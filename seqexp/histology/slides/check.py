@@ -95,15 +95,14 @@ def _check_spots(ask: Asker, slide: Slide, table: SpotTable, pitch_um: float | N
             )
         return told, share > 0.5 and is_bright and not is_exchanged
 
-    ask(name, "join", joined)
-    ask(name, "counts", depth)
-
     def orientation() -> tuple[str, bool]:
         layout = array_layout(table.frame)
         if layout is None:
             return "no grid to compare", True
         return layout.render(), layout.is_upright or layout.is_mirrored
 
+    ask(name, "join", joined)
+    ask(name, "counts", depth)
     ask(name, "pitch", pitch)
     ask(name, "orientation", orientation)
     ask(name, "tissue", tissue)
