@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, sha256_of
 from seqexp.histology.slides import Slide, SpotTable
+from seqexp.histology.slides.colour import COLOURS_VERSION
 
 Compute = Callable[[Slide, NDArray[np.float64]], NDArray[Any]]
 
@@ -66,7 +67,7 @@ class SpotCache:
     def _key(self, slide: Slide, centres: NDArray[np.float64], settings: Mapping[str, Any]) -> str:
         if slide.path not in self._images:
             self._images[slide.path] = sha256_of(slide.path)
-        text = json.dumps([self._images[slide.path], slide.mpp, settings], sort_keys=True, default=str)
+        text = json.dumps([self._images[slide.path], COLOURS_VERSION, slide.mpp, settings], sort_keys=True, default=str)
         return hashlib.sha256(text.encode() + centres.tobytes()).hexdigest()[:16]
 
 

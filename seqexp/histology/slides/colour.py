@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+# Raised whenever a file may be read in other colours than before: what was computed of it is then made anew.
+COLOURS_VERSION = 2
+
 Model = Literal["grey", "rgb", "palette", "cmyk", "ycbcr", "lab"]
 NUM_COLOURS: dict[Model, int] = {"grey": 1, "rgb": 3, "palette": 1, "cmyk": 4, "ycbcr": 3, "lab": 3}
 

@@ -64,8 +64,13 @@ def open_image(path: Path, max_mpx: float = DEFAULT_MAX_MPX) -> ImageFile:
 
 
 def _kind_of(path: Path) -> str | None:
-    with open(path, "rb") as file:
-        head = file.read(16)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise DataError(
+            f"the image cannot be read: {error.strerror}", where=path, fix="check its permissions and its disk"
+        ) from error
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)

@@ -42,6 +42,7 @@ _NAMES = {
     "met": "m",
 }
 _NAME = re.compile("(" + "|".join(_NAMES) + ")(er|re)?(e?s)?")
+_PER_PIXEL = re.compile(r"\s*(/|\bper\b)\s*(px|pixel)s?$")
 _UNCALIBRATED = ("", "pixel", "pixels", "px", "reference frame", "none")
 _LENGTH = re.compile(r"([+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?)\s*(.*)", re.DOTALL)
 
@@ -53,7 +54,8 @@ class ScaleError(ValueError):
 def microns_of_unit(unit: str) -> float | None:
     """Microns of one unit; None for words that mean "not calibrated", such as pixel.
 
-    Both code points of mu count as one, as do entities (``&#181;m``), ImageJ's ``\\u00B5m`` and names in full.
+    ``um/px`` and ``microns per pixel`` are microns. Both code points of mu count as one, as do entities
+    (``&#181;m``), ImageJ's ``\\u00B5m`` and names in full.
 
     Raises
     ------
@@ -62,6 +64,7 @@ def microns_of_unit(unit: str) -> float | None:
     """
     word = unicodedata.normalize("NFKC", html.unescape(unit.replace("\\u00B5", "µ").replace("\\u00b5", "µ")))
     word = word.replace("Âμ", "μ").strip().rstrip(".").casefold()  # UTF-8 that was read as Latin-1
+    word = _PER_PIXEL.sub("", word)
     if word in _UNCALIBRATED:
         return None
     named = _NAME.fullmatch(word)

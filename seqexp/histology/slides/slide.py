@@ -19,6 +19,7 @@ from seqexp.histology.slides.scale import Stated, checked_mpp
 from seqexp.histology.slides.tissue import TissueMask, find_tissue
 
 _WHITE = 255
+_LARGEST_MASK_PX = 1 << 26
 
 
 class Slide:
@@ -160,8 +161,8 @@ class Slide:
         return out
 
     def tissue_mask(self, mpp: float = 8.0) -> TissueMask:
-        """Where tissue lies, at about the resolution given."""
-        return find_tissue(self, mpp)
+        """Where tissue lies, at about the resolution given; coarser where a pixel, or the mask, would be too large."""
+        return find_tissue(self, max(mpp, self.mpp, (self.width_um * self.height_um / _LARGEST_MASK_PX) ** 0.5))
 
     def _level_for(self, mpp: float) -> int:
         """Coarsest level whose pixels are not wider than ``mpp`` (within 1 %); level 0 if there is none."""

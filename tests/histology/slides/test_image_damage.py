@@ -193,6 +193,23 @@ def test_tiff_in_one_piece_has_the_limit_too(tmp_path: Path) -> None:
         Slide(tmp_path / "a.tif", MPP, max_image_mpx=4)
 
 
+def test_masks_stay_small_whatever_the_scale(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    mask = Slide(tmp_path / "a.png", 90.0).tissue_mask(16.0)
+    assert (mask.mpp, mask.mask.shape) == (90.0, (HEIGHT, WIDTH))
+
+
+def test_an_image_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(DataError, match="cannot be read: Permission denied"):
+        Slide(tmp_path / "a.png", MPP)
+
+
 def test_moving_pictures_are_refused(tmp_path: Path) -> None:
     frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
     for kind in ("png", "webp"):
