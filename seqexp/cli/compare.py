@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from seqexp.dna.elements.matched import Matched
-    from seqexp.dna.genome.interval import Interval
     from seqexp.objectives.bootstrap import Bound
 
 EPILOG = """examples:
-  seqexp compare --elements elements/elements_per_gene.bed --peaks peaks.narrowPeak --masks runs/yeast/masks.npz \\
-      --out compare.tsv
+  seqexp compare --elements elements/elements_per_gene.narrowPeak --peaks peaks.narrowPeak --out compare.tsv
+  seqexp compare --elements mine.bed --peaks peaks.narrowPeak --masks runs/yeast --split test --out compare.tsv
   seqexp compare --elements a.narrowPeak --peaks b.narrowPeak --windows genes.bed --budget-bp 100000 --out compare.tsv
 
 Both sides are cut to the windows and, best first, to one budget. Elements named by genes count in the window of their
-own gene only. Without --masks and --windows, the chromosomes that both have are compared in tiles of 1 Mb. OUT has one
-row per window; the pooled figures go to a second table beside it, named OUT with _pooled.
+own gene only. Elements of seqexp say in which windows they were looked for (windows.bed beside them): no others are
+compared, with --masks and --windows neither. Of other elements whose names are all genes of one split, only windows of
+that split. Without any windows, the chromosomes that both have are compared in tiles of 1 Mb. OUT has one row per
+window; the pooled figures go to a second table beside it, named OUT with _pooled.
 """
 
 
@@ -28,28 +27,33 @@ def main(argv: list[str]) -> int:
     """Compare, print the pooled figures, write both tables."""
     arguments = _parser().parse_args(argv)
 
+    from seqexp.core.errors import ConfigError
     from seqexp.core.files import require_writable
     from seqexp.dna.elements.files import load_masks
-    from seqexp.dna.elements.matched import compare_files, read_windows
+    from seqexp.dna.elements.matched import compare_files
+    from seqexp.dna.elements.places import Places, read_places
 
-    places: tuple[Sequence[Interval] | None, Sequence[str]] = (None, ())
+    if arguments.split != "all" and not arguments.masks:
+        raise ConfigError("--split without --masks", expected="masks, which know the split of each gene")
+    places = None
     if arguments.masks:
-        masks = load_masks(arguments.masks)
-        places = (masks.windows, masks.gene_ids)
+        masks = load_masks(arguments.masks, arguments.split)
+        genes = "all genes" if arguments.split == "all" else f"the {arguments.split} genes"
+        places = Places.of_masks(masks, f"windows of {genes} of {arguments.masks}")
     elif arguments.windows:
-        places = read_windows(arguments.windows)
+        places = read_places(arguments.windows)
     require_writable(arguments.out.parent)
     matched = compare_files(
         arguments.elements,
         arguments.peaks,
-        *places,
+        places,
         budget_bp=arguments.budget_bp,
         num_permutations=arguments.permutations,
         seed=arguments.seed,
     )
     pooled_path = arguments.out.with_name(f"{arguments.out.stem}_pooled{arguments.out.suffix}")
     _write(matched, arguments.out, pooled_path)
-    print(_render(matched))
+    print("\n".join([*matched.told, _render(matched)]))
     print(f"wrote {arguments.out}\nwrote {pooled_path}")
     return 0
 
@@ -62,7 +66,8 @@ def _write(matched: Matched, per_gene_path: Path, pooled_path: Path) -> None:
     from seqexp.core.files import atomic_path
 
     ends = {f"{name}_{end}": getattr(bound, end) for name, bound in matched.bounds.items() for end in ("low", "high")}
-    pooled = pd.DataFrame([{"budget_bp": matched.budget_bp, **asdict(matched.pooled), **ends}])
+    row = {"windows": matched.places.told, "budget_bp": matched.budget_bp, **asdict(matched.pooled), **ends}
+    pooled = pd.DataFrame([row])
     for table, path in ((matched.per_gene, per_gene_path), (pooled, pooled_path)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="NaN")
@@ -71,7 +76,7 @@ def _write(matched: Matched, per_gene_path: Path, pooled_path: Path) -> None:
 def _render(matched: Matched) -> str:
     pooled, offered = matched.pooled, matched.offered_bp
     rows = [
-        ("windows", f"{pooled.num_windows:,}"),
+        ("windows", f"{pooled.num_windows:,} ({matched.places.told})"),
         ("budget on each side (bp)", f"{matched.budget_bp:,}"),
         ("elements: kept of all in windows (bp)", f"{pooled.elements_bp:,} of {offered[0]:,}"),
         ("peaks: kept of all in windows (bp)", f"{pooled.peaks_bp:,} of {offered[1]:,}"),
@@ -101,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--masks", type=Path, help="run folder or masks.npz whose windows to compare in")
     where.add_argument("--windows", type=Path, help="BED of windows, named by gene")
+    parser.add_argument(
+        "--split", choices=("train", "val", "test", "all"), default="all", help="genes of the masks (default: all)"
+    )
     parser.add_argument("--budget-bp", type=int, help="per side (default: what the smaller side has)")
     parser.add_argument("--permutations", type=int, default=500, help="shifts of the null (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the shifts (default: %(default)s)")

@@ -10,8 +10,8 @@ EPILOG = """examples:
   seqexp elements runs/yeast --budget-bp 500000 --split test --out elements_test
   seqexp elements runs/yeast/masks.npz --threshold 0.5 --max-gap-bp 50 --min-length-bp 100 --out elements_half
 
-files in OUT: elements.bed and elements.narrowPeak (elements of neighbouring genes united), elements_per_gene.bed,
-mask.bedGraph and mask.bw (the highest mask where windows overlap)
+files in OUT: elements.bed and elements.narrowPeak (elements of neighbouring genes united), the same with _per_gene,
+windows.bed (where was looked), mask.bedGraph and mask.bw (the highest mask where windows overlap)
 """
 
 

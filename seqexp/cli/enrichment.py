@@ -57,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     from seqexp.dna.elements.calling import kept_bins
     from seqexp.dna.elements.enrichment import bins_of_elements, dataset_features, feature_enrichment
     from seqexp.dna.elements.files import load_masks
-    from seqexp.dna.elements.matched import elements_in_windows
+    from seqexp.dna.elements.matched import elements_in_places
+    from seqexp.dna.elements.peaks import read_peaks
+    from seqexp.dna.elements.places import Places
     from seqexp.dna.genome.dataset import load_dataset
 
     if not 0 < arguments.budget_fraction <= 1:
@@ -68,7 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
         spec = replace(spec, motifs=arguments.motifs)
     skip = masks.promoter(arguments.skip_promoter_bp) if arguments.skip_promoter_bp else None
     if arguments.elements is not None:
-        kept = bins_of_elements(elements_in_windows(arguments.elements, masks.windows, masks.gene_ids), masks)
+        resolved = masks.resolve(read_peaks(arguments.elements), arguments.elements)
+        if resolved.told:
+            print(resolved.told)
+        kept = bins_of_elements(elements_in_places(resolved.table, Places.of_masks(masks, "")), masks)
     else:
         whole = masks.values.size * masks.bin_bp
         budget_bp = arguments.budget_bp or int(arguments.budget_fraction * whole)

@@ -15,10 +15,12 @@ import pandas as pd
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.elements import truth as planted
 from seqexp.dna.elements.calling import call_elements, kept_bins
-from seqexp.dna.elements.compare import compare, cover, in_windows, overlap_bounds, trim_to_budget
+from seqexp.dna.elements.compare import cover, in_windows, trim_to_budget
 from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.elements.masks import MaskSet, promoter_bins
+from seqexp.dna.elements.matched import match_tables
 from seqexp.dna.elements.peak_sets import PeakSet, find_peaks
+from seqexp.dna.elements.places import Places
 from seqexp.dna.elements.protocol import fixed_mask_scores
 
 if TYPE_CHECKING:
@@ -100,22 +102,20 @@ def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> Pea
 
 
 def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, folder: Path) -> None:
-    """Elements and peaks of the test genes at one budget."""
+    """Elements and peaks of the test genes: what ``elements --split test`` and ``compare`` make of this run."""
     assert results.peaks is not None
-    local = in_windows(results.peaks.table, masks.windows, masks.gene_ids)
-    peaks_bp = int(sum(c.sum() for c in cover(local, masks.windows, masks.gene_ids)))
-    budget = min(peaks_bp, int(settings.kept_fraction * masks.values.size * masks.bin_bp))
-    budget = budget // masks.bin_bp * masks.bin_bp
-    if budget < masks.bin_bp:
+    budget_bp = int(settings.kept_fraction * masks.values.size * masks.bin_bp)
+    places = Places.of_masks(masks, "windows of the test genes")
+    matched = match_tables(call_elements(masks, budget_bp=budget_bp), results.peaks.table, places)
+    if matched is None:
         results.notes.setdefault("peaks", []).append("No peak lies in the windows of the test genes.")
         results.comparison = _table(results.peaks.facts())
         return
-    trimmed = trim_to_budget(local, budget)
-    overlap, per_gene = compare(call_elements(masks, budget_bp=budget), trimmed, masks.windows, masks.gene_ids)
-    bounds, kind = overlap_bounds(per_gene), results.peaks.kind
-    per_gene.to_csv(folder / "compare.tsv", sep="\t", index=False, float_format="%.6g")
+    overlap, bounds, kind = matched.pooled, matched.bounds, results.peaks.kind
+    matched.per_gene.to_csv(folder / "compare.tsv", sep="\t", index=False, float_format="%.6g")
     labels = {
-        "budget on each side (bp)": ("compare_budget_bp", budget),
+        "windows of test genes": ("compare_num_windows", overlap.num_windows),
+        "budget on each side (bp)": ("compare_budget_bp", matched.budget_bp),
         "elements inside peaks (precision)": ("overlap_precision", overlap.precision),
         "peaks inside elements (recall)": ("overlap_recall", overlap.recall),
         "Jaccard index": (f"jaccard_{kind}", overlap.jaccard),

@@ -200,6 +200,37 @@ def test_reads_of_the_dataset_are_called_by_macs3(finished, tiny_dataset, tmp_pa
     assert "AUPRC of MACS3 peaks" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("how", ["windows of the elements", "masks", "masks of the split"])
+@pytest.mark.parametrize("peaks_bp", [200, 40])
+def test_report_and_compare_give_one_number(finished, tmp_path, capsys, how, peaks_bp):
+    """Elements of the test genes against peaks in the windows of the test genes, whichever command compares them."""
+    peaks, out = tmp_path / "peaks.narrowPeak", tmp_path / "elements"
+    rows = read_bed(finished / "peaks_macs3.narrowPeak")  # with 40 bp each, peaks offer less than the elements
+    rows.assign(end=rows["start"] + peaks_bp, summit_bp=peaks_bp // 2).to_csv(
+        peaks, sep="\t", header=False, index=False
+    )
+    opened = Run.open(finished)
+    source = FinishSettings(peaks=PeakSource(peaks))
+    found = element_steps.examine_elements(
+        opened, opened.datamodule, collect(opened), tmp_path / "run", settings=source
+    )
+    assert main(["elements", str(tmp_path / "run"), "--split", "test", "--out", str(out)]) == 0
+    arguments = ["compare", "--elements", str(out / "elements_per_gene.narrowPeak"), "--peaks", str(peaks)]
+    if how != "windows of the elements":
+        arguments += ["--masks", str(tmp_path / "run")]
+    if how == "masks of the split":
+        arguments += ["--split", "test"]
+    assert main([*arguments, "--out", str(tmp_path / "c.tsv")]) == 0
+    pooled = pd.read_csv(tmp_path / "c_pooled.tsv", sep="\t").iloc[0]
+    keys = {"jaccard_peaks": "jaccard", "overlap_precision": "precision", "overlap_recall": "recall"}
+    keys |= {"compare_budget_bp": "budget_bp", "jaccard_peaks_low": "jaccard_low", "enrichment_peaks": "enrichment"}
+    for metric, column in keys.items():
+        assert pooled[column] == pytest.approx(found.metrics[metric], rel=1e-5), metric
+    assert pooled["num_windows"] == found.metrics["compare_num_windows"] == 10
+    shown = {"masks": "windows of all genes", "masks of the split": "windows of the test genes"}.get(how, "windows.bed")
+    assert shown in capsys.readouterr().out
+
+
 def test_without_macs3_the_rest_is_finished_and_says_how_to_get_it(finished, monkeypatch):
     def missing(*_: object) -> None:
         raise MissingExtraError("MACS3", "macs3")

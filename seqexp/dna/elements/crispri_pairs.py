@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.tables import is_missing, numbers, read_table, whole_numbers
+from seqexp.dna.elements.gene_names import unversioned
 from seqexp.dna.genome.regions import check_intervals
 
 _REQUIRED = ("chrom", "chromStart", "chromEnd", "measuredGeneSymbol", "startTSS", "endTSS", "Regulated")
@@ -66,11 +67,6 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
             expected="regulated and unregulated pairs",
         )
     return pairs
-
-
-def unversioned(ids: pd.Series) -> pd.Series:
-    """Gene ids without the version of Ensembl; symbols may hold dots (``RP11-1.2``) and stay whole."""
-    return ids.str.replace(r"^(ENS[A-Z]*G\d+)\.\d+$", r"\1", regex=True)
 
 
 def _verdicts(table: pd.DataFrame, path: str | Path) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.crispri_pairs import unversioned
+from seqexp.dna.elements.gene_names import genes_of, unversioned
 from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.truth import above_zero
@@ -45,10 +45,8 @@ def read_elements(path: str | Path, pairs: pd.DataFrame) -> pd.DataFrame:
     resolved = resolve_names(peaks, pairs["chrom"].unique(), path, "the pairs")
     elements = resolved.table[["chrom", "start", "end", "score"]]
     if "name" in peaks:
-        names = resolved.table["name"].str.split(",").explode()
-        plain, unnumbered = unversioned(names), unversioned(names.str.replace(r"_\d+$", "", regex=True))
         known = {*pairs["symbol"], *pairs["ensembl"]} - {""}
-        genes = plain.where(plain.isin(known), unnumbered)
+        genes = genes_of(resolved.table["name"], known)
         if genes.isin(known).any() or genes.str.match(r"ENS[A-Z]*G\d").any():
             elements = elements.loc[genes.index].assign(gene=genes.to_numpy()).reset_index(drop=True)
     elements.attrs["told"] = resolved.told

@@ -11,8 +11,10 @@ from seqexp.core.files import require_writable
 from seqexp.core.tables import read_table, require_column
 from seqexp.dna.elements.calling import merge_elements
 from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.places import WINDOWS_FILE, Places, windows_comment
 from seqexp.dna.elements.writers import Written, write_bed, write_bedgraph, write_bigwig, write_narrowpeak
 
+_WINDOW = ["chrom", "start", "end", "strand"]
 SPLITS = ("train", "val", "test", "all")
 
 
@@ -56,7 +58,9 @@ def load_masks(path: str | Path, split: str = "all") -> MaskSet:
 
 
 def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Path) -> list[Written]:
-    """Write elements.bed and elements.narrowPeak (united over genes), elements_per_gene.bed, mask.bedGraph, mask.bw.
+    """Write elements and mask track: .bed and .narrowPeak of elements united over genes and of elements per gene.
+
+    The first line of each names ``windows.bed``, the windows that were looked at; the mask is a bedGraph and a bigWig.
 
     Parameters
     ----------
@@ -67,10 +71,17 @@ def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Pa
     """
     folder, sizes = require_writable(folder), masks.chrom_sizes
     united, track = merge_elements(elements), masks.merged()
+    places = Places.of_masks(masks, "")
+    comments = [windows_comment(len(places))]
+    windows = pd.DataFrame([(w.chrom, w.start, w.end, w.strand) for w in places.windows], columns=_WINDOW)
+    windows = windows.assign(gene_id=places.gene_ids, score=0.0)
+    per_gene = folder / "elements_per_gene.bed"
     return [
-        write_bed(united, folder / "elements.bed", sizes),
-        write_narrowpeak(united, folder / "elements.narrowPeak", sizes),
-        write_bed(elements, folder / "elements_per_gene.bed", sizes),
+        write_bed(united, folder / "elements.bed", sizes, comments=comments),
+        write_narrowpeak(united, folder / "elements.narrowPeak", sizes, comments=comments),
+        write_bed(elements, per_gene, sizes, comments=comments),
+        write_narrowpeak(elements, per_gene.with_suffix(".narrowPeak"), sizes, comments=comments, is_numbered=False),
+        write_bed(windows, folder / WINDOWS_FILE, sizes),
         write_bedgraph(track, folder / "mask.bedGraph", sizes),
         write_bigwig(track, folder / "mask.bw", sizes),
     ]

@@ -45,7 +45,12 @@ class Written:
 
 
 def write_bed(
-    elements: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int], track_name: str | None = None
+    elements: pd.DataFrame,
+    path: str | Path,
+    chrom_sizes: Mapping[str, int],
+    track_name: str | None = None,
+    *,
+    comments: Iterable[str] = (),
 ) -> Written:
     """Write BED6: name is the gene, score the mean mask times 1000.
 
@@ -58,6 +63,8 @@ def write_bed(
         Length of each chromosome in bp.
     track_name : str, optional
         Adds a ``track`` line for genome browsers.
+    comments : iterable of str
+        Lines written at the top behind ``# ``.
 
     Raises
     ------
@@ -65,7 +72,8 @@ def write_bed(
         A chromosome has no known length, or the file cannot be written.
     """
     kept, num_clipped = _clipped(elements, chrom_sizes, path)
-    _write_text(_bed6(kept, kept["gene_id"]), Path(path), _track_line(None, track_name))
+    header = "".join(f"# {line}\n" for line in comments) + _track_line(None, track_name)
+    _write_text(_bed6(kept, kept["gene_id"]), Path(path), header)
     return Written(Path(path), len(kept), num_clipped, len(elements) - len(kept))
 
 
@@ -76,6 +84,7 @@ def write_narrowpeak(
     track_name: str | None = None,
     *,
     comments: Iterable[str] = (),
+    is_numbered: bool = True,
 ) -> Written:
     """Write narrowPeak (BED6+4): signalValue is the score, peak the offset of the summit.
 
@@ -87,13 +96,15 @@ def write_narrowpeak(
         As in :func:`write_bed`.
     comments : iterable of str
         Lines written at the top behind ``# ``.
+    is_numbered : bool
+        Names are gene and number (``GENE_1``), not the gene alone.
     """
     kept, num_clipped = _clipped(elements, chrom_sizes, path)
-    numbers = kept.groupby("gene_id", sort=False).cumcount() + 1
-    table = _bed6(kept, kept["gene_id"] + "_" + numbers.astype(str)).assign(
-        signal=_six_digits(kept["score"]),
-        p_value=_six_digits(kept["p_value"]) if "p_value" in kept else "-1",
-        q_value=_six_digits(kept["q_value"]) if "q_value" in kept else "-1",
+    numbers = "_" + (kept.groupby("gene_id", sort=False).cumcount() + 1).astype(str)
+    table = _bed6(kept, kept["gene_id"] + numbers if is_numbered else kept["gene_id"]).assign(
+        signal=_digits(kept["score"], 9),  # as many as tell two masks apart: files are ranked as masks are
+        p_value=_digits(kept["p_value"]) if "p_value" in kept else "-1",
+        q_value=_digits(kept["q_value"]) if "q_value" in kept else "-1",
         summit=kept["summit_bp"].astype(np.int64),
     )
     header = "".join(f"# {line}\n" for line in comments) + _track_line("narrowPeak", track_name)
@@ -112,7 +123,7 @@ def write_bedgraph(
         Intervals overlap, a chromosome has no known length, or the file cannot be written.
     """
     kept, num_clipped = _disjoint(track, chrom_sizes, path)
-    table = kept[["chrom", "start", "end"]].assign(value=_six_digits(kept["value"]))
+    table = kept[["chrom", "start", "end"]].assign(value=_digits(kept["value"]))
     _write_text(table, Path(path), _track_line("bedGraph", track_name))
     return Written(Path(path), len(kept), num_clipped, len(track) - len(kept))
 
@@ -175,8 +186,8 @@ def _bed6(kept: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
     return kept[["chrom", "start", "end"]].assign(name=spaceless, score=score, strand=kept["strand"])
 
 
-def _six_digits(values: pd.Series) -> list[str]:
-    return [f"{value:.6g}" for value in values.astype(float)]
+def _digits(values: pd.Series, num: int = 6) -> list[str]:
+    return [f"{value:.{num}g}" for value in values.astype(float)]
 
 
 def _track_line(kind: str | None, name: str | None) -> str:
