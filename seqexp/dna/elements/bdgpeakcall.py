@@ -30,7 +30,7 @@ def call_on_track(
     Parameters
     ----------
     track : Path
-        bigWig (by its suffix .bw or .bigwig) or bedGraph.
+        bigWig or bedGraph, told apart by content.
     output : Path
         narrowPeak to write; its first line holds mode and cutoff.
     cutoff : float, optional

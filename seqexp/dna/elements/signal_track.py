@@ -20,7 +20,7 @@ _BLOCK_BP = 5_000_000
 
 
 def read_track(track: Path, extent: Extent | None = None) -> pd.DataFrame:
-    """Intervals of a bigWig (suffix .bw or .bigwig) or bedGraph.
+    """Intervals of a bigWig or bedGraph, told apart by content.
 
     Parameters
     ----------
@@ -37,17 +37,24 @@ def read_track(track: Path, extent: Extent | None = None) -> pd.DataFrame:
     Raises
     ------
     DataError
-        The file cannot be read, is no bedGraph, holds overlapping intervals, or has no chromosome or no value of the
-        extent.
+        The file cannot be read, is no bedGraph, holds overlapping intervals or infinite values, or has no chromosome or
+        no value of the extent.
     """
-    is_bigwig = track.name.lower().endswith((".bw", ".bigwig"))
-    parts = list(_bigwig_parts(track, extent)) if is_bigwig else [_bedgraph(track, extent)]
+    parts = list(_bigwig_parts(track, extent)) if _is_bigwig(track) else [_bedgraph(track, extent)]
     parts = [part for part in parts if len(part)]
     if not parts:
         raise DataError("no signal in the track", where=track, expected="values on the chromosomes looked at")
     chrom = union_categoricals([part["chrom"].astype("category") for part in parts], sort_categories=True)
     signal = pd.concat(parts, ignore_index=True).assign(chrom=chrom)
     signal = signal.sort_values(["chrom", "start"], kind="stable", ignore_index=True)
+    is_finite = np.isfinite(signal["value"].to_numpy())
+    if not is_finite.all():
+        bad = signal.iloc[int(np.argmin(is_finite))]
+        raise DataError(
+            f"{int((~is_finite).sum())} values are infinite",
+            where=f"{track}: {bad['chrom']}:{bad['start']}",
+            expected="finite values, or none where nothing is known",
+        )
     codes = signal["chrom"].cat.codes.to_numpy()
     is_wrong = (codes[1:] == codes[:-1]) & (signal["start"].to_numpy()[1:] < signal["end"].to_numpy()[:-1])
     if is_wrong.any():
@@ -126,6 +133,15 @@ def highest_value(signal: pd.DataFrame, peaks: pd.DataFrame) -> NDArray[np.float
     return result
 
 
+def _is_bigwig(track: Path) -> bool:
+    """By the magic number; a file that is none is known by its suffix, for the message of the bigWig reader."""
+    if not track.is_file():
+        return track.name.lower().endswith((".bw", ".bigwig"))
+    with open(track, "rb") as handle:
+        is_magic = handle.read(4) in (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
+    return is_magic or track.name.lower().endswith((".bw", ".bigwig"))
+
+
 def _stretches(extent: Extent | None, sizes: Mapping[str, int], track: Path) -> Iterator[tuple[str, str, int, int]]:
     """Name in the track, name to use, start and end of every stretch to read; those of a chromosome are disjoint."""
     if extent is None:
@@ -158,10 +174,15 @@ def _bedgraph(track: Path, extent: Extent | None) -> pd.DataFrame:
     frame = read_bed(track)
     if "name" not in frame:
         raise DataError("found 3 columns", where=track, expected="a bedGraph: chrom, start, end, value")
-    value = pd.to_numeric(frame["name"], errors="coerce").to_numpy(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused by read_track
+        value = pd.to_numeric(frame["name"], errors="coerce").to_numpy(np.float32)
     if np.isnan(value).any():
         row = int(np.argmax(np.isnan(value)))
-        raise DataError(f"{frame['name'].iloc[row]!r} is no value", where=f"{track}, data row {row + 1}")
+        raise DataError(
+            f"{frame['name'].iloc[row]!r} is no value",
+            where=f"{track}, data row {row + 1}",
+            expected="a bedGraph: chrom, start, end, value",
+        )
     signal = frame[["chrom", "start", "end"]].assign(value=value)
     if extent is None:
         return signal

@@ -124,6 +124,7 @@ def require_usable(
     for name in tracks.names:
         check_track(ask, spec, tracks.only(name), reference=reference, num_genes=num_genes, windows=windows)
     check_regions(ask, spec, reference.chrom_sizes, genes)
+    check_alignments(ask, spec, reference.chrom_sizes)
     report = CheckReport(tuple(ask.rows))
     report.require_ok()
     return [f"{row.file}: {row.what}: {row.found}" for row in report.rows if row.status == "warn"]

@@ -47,6 +47,14 @@ def test_bigwig_and_bedgraph_read_alike(bigwig: Path, bedgraph: Path) -> None:
     assert one["value"].dtype == np.float32
 
 
+def test_bigwig_under_another_name(bigwig: Path, tmp_path: Path) -> None:
+    (tmp_path / "ENCFF000ABC").write_bytes(bigwig.read_bytes())
+    assert read_track(tmp_path / "ENCFF000ABC").equals(read_track(bigwig))
+    (tmp_path / "x.bw").write_text("chr1\t0\t10\t1\n")
+    with pytest.raises(DataError, match="bigWig"):
+        read_track(tmp_path / "x.bw")
+
+
 def test_extent_cuts_and_matches_names_by_alias(bigwig: Path, bedgraph: Path) -> None:
     extent = {"1": [(250, 330), (310, 340)]}
     for path in (bigwig, bedgraph):
@@ -63,6 +71,9 @@ def test_damaged_tracks_are_refused(tmp_path: Path) -> None:
     for text, message in (
         ("chr1\t0\t10\n", "found 3 columns"),
         ("chr1\t0\t10\tx\n", "'x' is no value"),
+        ("chr1\t0\t10\tinf\n", "1 values are infinite"),
+        ("chr1\t0\t10\t1e39\n", "1 values are infinite"),
+        ("chr1\t0.5\t10\t1\n", "'0.5' in column 'start'"),
         ("chr1\t0\t10\t1\nchr1\t5\t20\t1\n", "intervals overlap"),
         ("", "found 3 columns"),
     ):

@@ -63,6 +63,17 @@ def unstated(folder: Path) -> None:
     track(folder, 3.0, CHROMS[:1])
 
 
+def alignments(content: str, options: str = "") -> Callable[[Path], None]:
+    """Name reads in the description."""
+
+    def write(folder: Path) -> None:
+        (folder / "reads.bed").write_text(content)
+        path = folder / "dataset.yaml"
+        path.write_text(path.read_text() + f"alignments: {{ATAC: {{path: reads.bed{options}}}}}\n")
+
+    return write
+
+
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "inf": (lambda folder: track(folder, np.inf), "the track holds inf at chr6:"),
     "3e38": (lambda folder: track(folder, 3e38), "the track holds 3e+38 at chr6:"),
@@ -79,6 +90,10 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "far end": (text("blacklist.bed", f"chr1\t100\t{2**62}\n"), "in column 'end' is not a position"),
     "turned round": (text("blacklist.bed", "chr1\t200\t100\n"), "empty, negative or turned round"),
     "peaks of other names": (text("peaks.narrowPeak", "contig7\t5\t20\n"), "no chromosome name of peaks.narrowPeak"),
+    "reads of other names": (alignments("contig7\t5\t90\n"), "no chromosome name of reads.bed"),
+    "reads beyond": (alignments("chr1\t5\t40001\n"), "chr1 has reads up to 40,001 bp"),
+    "no reads": (alignments("hello\n"), "is no alignment"),
+    "shifted fragments": (alignments("chr1\t5\t90\n", ", shift_bp: -75"), "shift_bp given for BEDPE"),
     "truth beyond": (
         text("truth.tsv", "chrom\tstart\tend\tgene_id\teffect\nchr1\t50000\t50010\tG000\t1\n"),
         "beyond the end of their chromosome",
