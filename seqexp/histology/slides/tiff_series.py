@@ -19,7 +19,8 @@ _AXES = {
 }
 _PRIMARY = {"r": 0, "red": 0, "g": 1, "green": 1, "b": 2, "blue": 2}
 _PURE = {(255, 0, 0): 0, (0, 255, 0): 1, (0, 0, 255): 2}
-_NEUTRAL = re.compile(r"|(c|ch|channel)?[\s:_#-]*\d[\d:]*|none", re.IGNORECASE)
+# Words beside a colour, or instead of one, that name no dye.
+_NEUTRAL = {"c", "ch", "channel", "brightfield", "bright", "field", "bf", "tl", "rgb", "h", "e", "he", "and", "none"}
 _RGB_FIX = "export one section as one RGB image (in Fiji: Image > Type > RGB Color), not as a stack"
 
 
@@ -94,11 +95,11 @@ def _plane_order(tiff: Any, series: Any, path: Path) -> tuple[int, ...]:
 
 def _rgb_order(channels: Channels) -> tuple[int, ...] | None:
     """Planes of red, green and blue by their names, else by their colours, else as they lie; None if they are dyes."""
-    names = [name.strip().lower() for name in channels.names]
-    by_name = [_PRIMARY.get(name) for name in names]
+    words = [set(re.findall(r"[a-z]+", name.lower())) - _NEUTRAL for name in channels.names]
+    by_name = [_PRIMARY.get(next(iter(found))) if len(found) == 1 else None for found in words]
     if sorted(n for n in by_name if n is not None) == [0, 1, 2]:
         return tuple(by_name.index(i) for i in range(3))
-    if not all(_NEUTRAL.fullmatch(name) for name in names):
+    if any(words):
         return None
     by_colour = [_PURE.get(colour) if colour else None for colour in channels.colours]
     if sorted(n for n in by_colour if n is not None) == [0, 1, 2]:

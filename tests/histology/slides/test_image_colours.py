@@ -13,7 +13,8 @@ import tifffile
 from PIL import Image
 
 from seqexp.core.errors import DataError
-from seqexp.histology.slides import Slide
+from seqexp.histology.slides import Slide, tiff
+from seqexp.histology.slides.flat import FlatImage
 
 SIDE = 96
 RGB = np.random.default_rng(0).integers(0, 256, (SIDE // 8, SIDE // 8, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
@@ -136,6 +137,38 @@ def test_red_green_and_blue_as_three_pages(how: dict[str, Any], tmp_path: Path) 
     close(pixels(path), RGB, 0)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["R", "G", "B"],
+        ["Channel red", "Channel green", "Channel blue"],
+        ["H&E_R", "H&E_G", "H&E_B"],
+        ["Brightfield"] * 3,
+        ["Channel:0:0", "Channel:0:1", "Channel:0:2"],
+        ["c 1", "c 2", "c 3"],
+    ],
+)
+def test_names_that_are_no_dyes(names: list[str], tmp_path: Path) -> None:
+    metadata = {"axes": "CYX", "Channel": {"Name": names}}
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, np.moveaxis(RGB, 2, 0), photometric="minisblack", metadata=metadata)
+    close(pixels(path), RGB, 0)
+
+
+def test_planes_in_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strips too large to be read one by one are decoded once."""
+    monkeypatch.setattr(tiff, "_LARGEST_SEGMENT_PX", 1000)
+    planes = np.moveaxis(RGB, 2, 0)
+    for name, options in (
+        ("a.ome.tif", {"photometric": "minisblack", "metadata": {"axes": "CYX"}}),
+        ("b.tif", {"photometric": "rgb", "planarconfig": "separate", "compression": "zlib", "rowsperstrip": SIDE}),
+        ("c.tif", {"photometric": "rgb", "planarconfig": "separate", "rowsperstrip": 40}),
+    ):
+        tifffile.imwrite(tmp_path / name, planes, **options)
+        assert isinstance(Slide(tmp_path / name, 1.0)._image, FlatImage)
+        close(pixels(tmp_path / name), RGB, 0)
+
+
 def test_imagej_stacks_of_three_colours(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(RGB, 2, 0), imagej=True, metadata={"axes": "CYX"})
     close(pixels(tmp_path / "a.tif"), RGB, 0)
@@ -177,6 +210,8 @@ def test_stacks_are_refused(axes: str, shape: tuple[int, ...], told: str, layout
     [
         {"Name": ["DAPI", "FITC", "TRITC"]},
         {"Name": ["Red", "Green", "DAPI"]},
+        {"Name": ["Texas Red", "Alexa Green", "Hoechst Blue"]},
+        {"Name": ["Red", "Red", "Blue"]},
         {"Fluor": ["a", "b", "c"]},
         {"EmissionWavelength": [461, 520, 570]},
         {"ContrastMethod": ["Fluorescence"] * 3},
