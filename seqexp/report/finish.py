@@ -11,7 +11,7 @@ import pandas as pd
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import require_writable
-from seqexp.core.tables import numbers, read_table
+from seqexp.core.tables import numbers, read_csv, read_table
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.histology.loaders.data import SpotData
 from seqexp.loading.seen import require_unseen
@@ -167,7 +167,7 @@ def _results(
         data=pd.DataFrame(facts, columns=["what", "value"]),
         models=table,
         record=run.record,
-        log=pd.read_csv(log_path) if log_path.is_file() else None,
+        log=read_csv(log_path, dtype=None, keep_default_na=True) if log_path.is_file() else None,
         truth=elements.truth if elements else None,
         comparison=elements.comparison if elements else None,
         peaks_label=elements.peaks.label if elements and elements.peaks else "peaks",

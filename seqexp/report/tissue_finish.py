@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import DataError, MissingExtraError
 from seqexp.core.files import atomic_path
 from seqexp.core.optional import require
-from seqexp.core.tables import numbers, read_table, whole_numbers
+from seqexp.core.tables import numbers, read_csv, read_table, whole_numbers
 from seqexp.histology.loaders.data import SpotData
 from seqexp.histology.models.mclstexp import MclSTExp
 from seqexp.histology.models.nsl import NSL
@@ -142,7 +142,7 @@ def _results(
         genes=pd.DataFrame(genes),
         audit=fold.audit.render(),
         record=run.record,
-        log=pd.read_csv(log_path) if log_path.is_file() else None,
+        log=read_csv(log_path, dtype=None, keep_default_na=True) if log_path.is_file() else None,
         ranking=figures.gene_ranking(test.per_gene, baseline, LABELS["texture_ridge"]),
         **_drawn(run, predicted),
     )

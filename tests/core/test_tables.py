@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import gzip
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seqexp import core
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.tables import is_missing, numbers, parse_numbers, read_csv, read_table, whole_numbers
 from seqexp.core.yaml import load_yaml
@@ -105,3 +107,17 @@ def test_names_of_a_list_are_as_written_or_refused(tmp_path: Path) -> None:
     for key in "cde":
         with pytest.raises(ConfigError, match=rf"{key}: (.|\n)*t\.yaml(.|\n)*quotes"):
             name_list(content[key], path, key)
+
+
+def test_no_module_lets_pandas_guess() -> None:
+    """Where the one reader is not used, the words that pandas takes for missing are switched off by name."""
+    root = Path(core.__file__).parent.parent
+    guessing = []
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            is_reader = ast.unparse(node.func) in ("pd.read_csv", "pd.read_table", "np.loadtxt", "np.genfromtxt")
+            if is_reader and not {"keep_default_na", None} & {keyword.arg for keyword in node.keywords}:
+                guessing.append(f"{path.relative_to(root)}:{node.lineno}")
+    assert not guessing

@@ -234,3 +234,42 @@ def test_bounds_and_selection(tmp_path: Path) -> None:
     picked = genes.select(np.array([2, 0]))
     assert picked.frame["gene_id"].tolist() == ["G3", "G1"]
     assert list(picked.frame.index) == [0, 1]
+
+
+LOOK_MISSING = ["NA", "nan", "None", "null", "TRUE", "1e5", "0012", "007", "1.10", "-", "inf", "N/A"]
+
+
+@pytest.mark.parametrize("name", ["genes.tsv", "genes.csv", "genes.bed", "genes.gtf", "genes.gff3"])
+def test_names_that_look_like_something_else(name: str, tmp_path: Path) -> None:
+    """Genes and chromosomes keep their names in every kind of file, and find their expression."""
+    tab = "," if name.endswith("csv") else "\t"
+    kinds = {
+        "gtf": lambda gene, at: f'{gene}\tx\tgene\t{at + 1}\t{at + 1}\t.\t+\t.\tgene_id "{gene}";\n',
+        "gff3": lambda gene, at: f"{gene}\tx\tgene\t{at + 1}\t{at + 1}\t.\t+\t.\tID={gene}\n",
+        "bed": lambda gene, at: f"{gene}\t{at}\t{at + 1}\t{gene}\t0\t+\n",
+    }
+    suffix = name.rpartition(".")[2]
+    write_row = kinds.get(suffix, lambda gene, at: tab.join((gene, gene, str(at), "+")) + "\n")
+    header = "" if suffix in kinds else tab.join(("gene_id", "chrom", "tss", "strand")) + "\n"
+    text = header + "".join(write_row(gene, at) for at, gene in enumerate(LOOK_MISSING))
+    values = table(tmp_path, "gene_id\tTPM\n" + "".join(f"{g}\t{n}\n" for n, g in enumerate(LOOK_MISSING)), "e.tsv")
+    genes = GeneTable.read(table(tmp_path, text, name), expression="TPM", expression_path=values)
+    assert genes.frame["gene_id"].tolist() == genes.frame["chrom"].tolist() == LOOK_MISSING
+    assert genes.frame["TPM"].tolist() == genes.frame["tss"].tolist() == list(range(len(LOOK_MISSING)))
+    assert not genes.report.dropped
+
+
+@pytest.mark.parametrize("cell", ["100.5", str(2**62), "NA", "", "x"])
+@pytest.mark.parametrize("column", ["tss", "start", "end"])
+def test_positions_that_are_none(cell: str, column: str, tmp_path: Path) -> None:
+    cells = {"gene_id": "G", "chrom": "1", "strand": "+", "start": "5", "end": "9", "tss": "5"} | {column: cell}
+    path = table(tmp_path, "\t".join(cells) + "\n" + "\t".join(cells.values()) + "\n")
+    columns = GeneColumns() if column == "tss" else GeneColumns(tss=None)
+    with pytest.raises(DataError, match=rf"in column '{column}' is not a position(.|\n)*data row 1"):
+        GeneTable.read(path, columns)
+
+
+def test_gene_bodies_turned_round(tmp_path: Path) -> None:
+    path = table(tmp_path, "gene_id\tchrom\tstart\tend\tstrand\nA\t1\t5\t9\t+\nB\t1\t90\t50\t-\n")
+    with pytest.raises(DataError, match=r"1 genes are empty or turned round(.|\n)*data row 2: 90 to 50"):
+        GeneTable.read(path, GeneColumns(tss=None))
