@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from seqexp.core.errors import ConfigError, DataError
 
@@ -96,6 +96,43 @@ def require_writable(folder: str | Path) -> Path:
     except OSError as error:
         raise write_error(error, folder / "output") from error
     return folder
+
+
+def inside(folder: str | Path, name: str, *, where: str | Path | None = None, is_link_allowed: bool = False) -> Path:
+    """Path of a file that a description names inside a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Folder that must not be left.
+    name : str
+        Relative path of the file, as written in the description ``where``.
+    is_link_allowed : bool
+        A link in the folder may lead elsewhere, as in a mirror that its owner made of links; for reading only.
+
+    Raises
+    ------
+    ConfigError
+        The name is empty or absolute, steps out of the folder by ``..`` or a link, or no file can bear it.
+    """
+    parts = PurePosixPath(name).parts
+    is_plain = bool(parts) and not PureWindowsPath(name).anchor and ".." not in parts and "\0" not in name
+    if not is_plain or name.endswith("/") or any(len(os.fsencode(part)) > 255 for part in parts):
+        shown = name if len(name) < 80 else name[:79] + "…"
+        raise ConfigError(
+            f"{shown!r} is no name of a file in this folder",
+            where=where or folder,
+            expected="a relative path below the folder, without .. and with at most 255 bytes between slashes",
+        )
+    path = Path(folder) / name
+    if not is_link_allowed and not path.resolve().is_relative_to(Path(folder).resolve()):
+        raise ConfigError(
+            f"{name} leads out of the folder by a link",
+            where=where or folder,
+            expected=f"a file inside {folder}, not at {path.resolve()}",
+            fix="remove the link, or put the file itself there",
+        )
+    return path
 
 
 def read_small_text(path: Path, max_bytes: int, expected: str) -> str:

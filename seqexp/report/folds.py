@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
+from seqexp.core.json_file import load_json
 from seqexp.report.tissue_naive import LABELS
 
 SCORE = "pcc_mean"
@@ -28,7 +28,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     path = folder / "metrics.json"
     if not path.is_file():
         raise DataError("no metrics", where=path, expected="a finished run", fix=f"seqexp report --run-dir {folder}")
-    metrics = {k: math.nan if v is None else v for k, v in json.loads(path.read_text()).items()}
+    metrics = {k: math.nan if v is None else v for k, v in load_json(path, "metrics of a finished run").items()}
     if f"test_{SCORE}" not in metrics:
         raise DataError(f"no figure test_{SCORE}", where=path, expected="a run of the histology wing")
     return metrics

@@ -41,8 +41,9 @@ def config_stack(names: list[str]) -> list[Path]:
     paths = [find_config(BASE), *(find_config(name) for name in names)]
     for path in paths:
         content = load_yaml(path)
-        model, data = content.get("model") or {}, content.get("data") or {}
-        if "seed" in model or "seed" in (data.get("init_args") or {}):
+        own_seeds = [content.get("model"), content.get("data")]
+        own_seeds += [part.get("init_args") for part in own_seeds if isinstance(part, dict)]
+        if any("seed" in part for part in own_seeds if isinstance(part, dict)):
             raise ConfigError(
                 "a seed of its own for the model or the data has no effect",
                 where=path,

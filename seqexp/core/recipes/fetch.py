@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path, require_writable, sha256_of, write_error
+from seqexp.core.files import atomic_path, inside, require_writable, sha256_of, write_error
 from seqexp.core.recipes.download import Patience, Progress, discard, download, part_path
 from seqexp.core.recipes.schema import Source
 
@@ -74,7 +74,7 @@ def fetch(
 
 
 def _from_mirror(source: Source, target: Path, mirror: Path, progress: Progress) -> Fetched:
-    path = mirror / str(source.mirror)
+    path = inside(mirror, str(source.mirror), is_link_allowed=True)
     if not path.is_file():
         other = "or leave out --mirror to download it" if source.url else "or check the folder given with --mirror"
         raise DataError(

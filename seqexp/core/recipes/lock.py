@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path, sha256_of
-from seqexp.core.recipes.schema import DATASET_FILES
-
-LOCK_FILE = "recipe.lock.json"
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import atomic_path, inside, sha256_of
+from seqexp.core.json_file import load_json
+from seqexp.core.recipes.schema import DATASET_FILES, LOCK_FILE
+from seqexp.core.typed import build
 
 
 @dataclass
@@ -134,18 +133,16 @@ def read_lock(folder: Path, recipe: str) -> Lock:
             )  # fmt: skip
         return Lock(recipe, folder)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        lock = Lock(
-            content["recipe"],
-            folder,
-            {name: FileRecord(**record) for name, record in content["sources"].items()},
-            [_step_record(step) for step in content["steps"]],
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        content = build(_Content, load_json(path), path)
+        for name in [*content.sources, *(name for step in content.steps for name in step.outputs)]:
+            inside(folder, name, where=path)
+    except ConfigError as error:
         raise DataError(
-            f"the lock file cannot be read: {error}", where=path, expected="JSON as written by seqexp data prepare",
+            f"the lock file cannot be read: {error.found}", where=path,
+            expected=f"JSON as written by seqexp data prepare; {error.expected}",
             fix="delete it to prepare the folder again",
         ) from error  # fmt: skip
+    lock = Lock(content.recipe, folder, content.sources, content.steps)
     if lock.recipe != recipe:
         raise DataError(
             f"the folder was prepared by recipe {lock.recipe!r}", where=folder, expected=f"recipe {recipe!r}",
@@ -154,6 +151,10 @@ def read_lock(folder: Path, recipe: str) -> Lock:
     return lock
 
 
-def _step_record(content: dict[str, Any]) -> StepRecord:
-    outputs = {name: FileRecord(**record) for name, record in content["outputs"].items()}
-    return StepRecord(content["fingerprint"], outputs, list(content["notes"]))
+@dataclass(frozen=True)
+class _Content:
+    """The keys of a lock file."""
+
+    recipe: str
+    sources: dict[str, FileRecord]
+    steps: list[StepRecord]

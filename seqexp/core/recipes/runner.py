@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seqexp import __version__
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.core.files import require_writable
+from seqexp.core.files import inside, require_writable
 from seqexp.core.recipes.download import Patience, Progress, part_path
 from seqexp.core.recipes.fetch import fetch
 from seqexp.core.recipes.lock import FileRecord, Lock, only_one, read_lock
-from seqexp.core.recipes.schema import Recipe, Source
+from seqexp.core.recipes.schema import LOCK_FILE, Recipe, Source, Step
+from seqexp.core.typed import call_arguments
 from seqexp.core.yaml import dump_yaml, load_yaml
 
 _SPARE_BYTES = 50_000_000
@@ -145,12 +146,25 @@ def _check_steps(recipe: Recipe, steps: Mapping[str, StepFunction]) -> None:
             raise ConfigError(
                 f"unknown step {step.use!r}", where=recipe.path, expected="one of: " + ", ".join(sorted(steps))
             )
-        signature = inspect.signature(steps[step.use])
-        try:
-            signature.bind(Path(), **step.parameters)
-        except TypeError as error:
-            takes = ", ".join(name for name in signature.parameters if name != "folder")
-            raise ConfigError(f"step {step.use!r}: {error}", where=recipe.path, expected=f"with: {takes}") from error
+        _parameters(recipe, steps, step)
+        if LOCK_FILE in map(str.lower, _texts(step.parameters)):
+            raise ConfigError(f"step {step.use} names {LOCK_FILE}", where=recipe.path, expected="files of the dataset")
+
+
+def _parameters(recipe: Recipe, steps: Mapping[str, StepFunction], step: Step) -> dict[str, Any]:
+    return call_arguments(steps[step.use], step.parameters, f"{recipe.path}, step {step.use}", "with.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in nested parameters."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _all_done(recipe: Recipe, lock: Lock) -> bool:
@@ -193,7 +207,7 @@ def _fetch_all(
             result.skipped.append(source.name)
             reporter.line(f"{source.name}: already there")
             continue
-        target = lock.folder / source.name
+        target = inside(lock.folder, source.name, where=recipe.path)
         target.unlink(missing_ok=True)
         if part_path(target).exists():
             reporter.line(f"{source.name}: resuming")
@@ -214,7 +228,7 @@ def _run_all(
             result.skipped.append(step.use)
             reporter.line(f"{step.use}: already done")
         else:
-            done = steps[step.use](lock.folder, **step.parameters)
+            done = steps[step.use](lock.folder, **_parameters(recipe, steps, step))
             lock.add_step(index, prints[index], done.outputs, done.notes)
             lock.write()
             result.ran.append(step.use)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from seqexp.core.errors import ConfigError
+from seqexp.core.files import inside
 from seqexp.core.resources import shipped, shipped_folder
+from seqexp.core.typed import build, mapping
 from seqexp.core.yaml import load_yaml
 
 RECIPE_FILE = "recipe.yaml"
 DATASET_FILES = ("dataset.yaml", "slides.yaml")
+LOCK_FILE = "recipe.lock.json"
+OWN_FILES = {*DATASET_FILES, LOCK_FILE}  # sources and steps must not bring files of these names
 
 
 @dataclass(frozen=True)
@@ -123,40 +127,61 @@ def load_recipe(path: str | Path) -> Recipe:
         A key is unknown, missing, written twice or of the wrong kind, a name repeats or leaves the folder.
     """
     path = Path(path)
-    content = load_yaml(path)
-    known = {"name", "description", "licence", "sources", "steps", "dataset", "dataset_file", "disk_bytes"}
-    _only(content, known, required={"name", "description", "licence"}, where=str(path))
-    sources = tuple(_source(entry, f"{path}, source {i + 1}") for i, entry in enumerate(content.get("sources") or []))
-    steps = tuple(_step(entry, f"{path}, step {i + 1}") for i, entry in enumerate(content.get("steps") or []))
-    names = [source.name for source in sources]
+    content = build(_Content, load_yaml(path), path)
+    sources = tuple(_source(entry, f"{path}, source {i + 1}") for i, entry in enumerate(content.sources or []))
+    steps = tuple(_step(entry, f"{path}, step {i + 1}") for i, entry in enumerate(content.steps or []))
+    names = [PurePosixPath(source.name).as_posix().lower() for source in sources]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ConfigError(f"sources named twice: {', '.join(repeated)}", where=path, expected="every name once")
-    dataset = content.get("dataset")
-    if dataset is not None and not isinstance(dataset, dict):
-        raise ConfigError(f"dataset is {type(dataset).__name__}", where=path, expected="a mapping")
-    file = content.get("dataset_file", DATASET_FILES[0])
-    if file not in DATASET_FILES:
-        raise ConfigError(f"dataset_file: {file!r}", where=path, expected=" or ".join(DATASET_FILES))
+        raise ConfigError(
+            f"sources named twice: {', '.join(repeated)}",
+            where=path,
+            expected="every name once, also where capitals make no difference",
+        )
     return Recipe(
-        name=str(content["name"]),
-        description=str(content["description"]).strip(),
-        licence=str(content["licence"]).strip(),
+        name=content.name,
+        description=content.description.strip(),
+        licence=content.licence.strip(),
         sources=sources,
         steps=steps,
-        dataset=dataset,
-        disk_bytes=content.get("disk_bytes"),
+        dataset=content.dataset,
+        disk_bytes=content.disk_bytes,
         path=path,
-        dataset_file=file,
+        dataset_file=content.dataset_file,
     )
 
 
+@dataclass(frozen=True)
+class _Content:
+    """The keys of a recipe and what each holds."""
+
+    name: str
+    description: str
+    licence: str
+    sources: list[Any] | None = None
+    steps: list[Any] | None = None
+    dataset: dict[str, Any] | None = None
+    dataset_file: Literal["dataset.yaml", "slides.yaml"] = "dataset.yaml"
+    disk_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class _StepContent:
+    """The keys of a step; ``with`` is a word of Python."""
+
+    use: str
+    parameters: dict[str, Any] | None = None
+
+
 def _source(entry: Any, where: str) -> Source:
-    _only(entry, {f.name for f in fields(Source)}, required={"name", "licence"}, where=where)
-    source = Source(**entry)
-    relative = PurePosixPath(source.name)
-    if relative.is_absolute() or ".." in relative.parts:
-        raise ConfigError(f"name {source.name!r} leaves the dataset folder", where=where, expected="a relative path")
+    source = build(Source, entry, where)
+    inside("dataset", source.name, where=where)
+    if PurePosixPath(source.name).as_posix().lower() in OWN_FILES:
+        raise ConfigError(f"name {source.name!r}", where=where, expected="a name that seqexp does not need itself")
+    if source.mirror is not None:
+        inside("mirror", source.mirror, where=where, is_link_allowed=True)
+    if source.bytes is not None and source.bytes < 0:
+        raise ConfigError(f"bytes: {source.bytes}", where=where, expected="a size of 0 or more")
     if source.url is None and source.mirror is None:
         raise ConfigError(f"{source.name!r} has neither url nor mirror", where=where, expected="at least one of them")
     if source.sha256 is not None and not _is_sha256(source.sha256):
@@ -169,15 +194,8 @@ def _is_sha256(text: Any) -> bool:
 
 
 def _step(entry: Any, where: str) -> Step:
-    _only(entry, {"use", "with"}, required={"use"}, where=where)
-    return Step(use=str(entry["use"]), parameters=dict(entry.get("with") or {}))
-
-
-def _only(entry: Any, known: set[str], *, required: set[str], where: str) -> None:
-    if not isinstance(entry, dict):
-        raise ConfigError(f"found {type(entry).__name__}", where=where, expected="a mapping of keys to values")
-    unknown, missing = sorted(set(entry) - known), sorted(required - set(entry))
-    if unknown:
-        raise ConfigError(f"unknown key {unknown[0]!r}", where=where, expected="one of: " + ", ".join(sorted(known)))
-    if missing:
-        raise ConfigError(f"key {missing[0]!r} is missing", where=where, expected=", ".join(sorted(required)))
+    given = mapping(entry, where)
+    if "parameters" in given:
+        raise ConfigError("unknown key parameters", where=where, expected="one of: use, with", fix="did you mean with?")
+    step = build(_StepContent, {"parameters" if key == "with" else key: value for key, value in given.items()}, where)
+    return Step(use=step.use, parameters=step.parameters or {})

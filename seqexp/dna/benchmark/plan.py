@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seqexp.core.errors import ConfigError
 from seqexp.core.resources import shipped
+from seqexp.core.typed import build, mapping
 from seqexp.core.yaml import load_yaml
-from seqexp.core.yaml_fields import check_keys
 from seqexp.dna.genome.alignment_files import FORMATS
 from seqexp.dna.genome.alignments import AlignmentSpec
 
-SCORES = ("mask", "gradient")
-_KEYS = (
-    *("name", "title", "worlds", "arms", "reader", "budget", "promoter_bp", "seeds", "minutes", "windows"),
-    *("q_values", "curve", "sizes", "reader_windows", "retrain_worlds", "retrain"),
-)
-_ARM_KEYS = ("config", "score", "worlds", "flags", "seeds")
-_WORLD_KEYS = ("dataset", "simulate", "seeds", "alignments", "alignment_format", "windows", "peak_track")
+Score = Literal["mask", "gradient"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class Arm:
 
     name: str
     config: str
-    score: str = "mask"
+    score: Score = "mask"
     flags: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
@@ -148,37 +142,32 @@ class DiscoveryPlan:
             A key that is not known, or a value that cannot be.
         """
         path = Path(name) if Path(name).is_file() else shipped("configs", str(name))
-        content = load_yaml(path)
-        check_keys(content, _KEYS, path, "", required=("name", "worlds", "arms", "reader"))
-        seeds = tuple(int(seed) for seed in content.get("seeds", (0,)))
+        content = build(_Content, load_yaml(path), path)
         given = dict(datasets or {})
-        unknown = sorted(set(given) - set(content["worlds"]))
+        unknown = sorted(set(given) - set(content.worlds))
         if unknown:
-            raise ConfigError(
-                f"no world {unknown[0]!r}", where=path, expected="one of: " + ", ".join(content["worlds"])
-            )
-        worlds = tuple(_world(key, value, seeds, path, given=given) for key, value in content["worlds"].items())
-        arms = tuple(_arm(key, value, path) for key, value in content["arms"].items())
-        budget = content.get("budget")
-        if budget not in (None, "truth") and not (isinstance(budget, float) and 0 < budget < 1):
+            raise ConfigError(f"no world {unknown[0]!r}", where=path, expected="one of: " + ", ".join(content.worlds))
+        worlds = tuple(_world(key, value, content.seeds, path, given=given) for key, value in content.worlds.items())
+        arms = tuple(_arm(key, value, path) for key, value in content.arms.items())
+        budget = None if content.budget == "truth" else content.budget
+        if budget is not None and not 0 < budget < 1:
             raise ConfigError(f"budget: {budget!r}", where=path, expected="a share of the bases, or truth")
-        worlds_named, rankings_named = (content.get(name) for name in ("retrain_worlds", "retrain"))
         return cls(
-            name=str(content["name"]),
-            title=str(content.get("title", content["name"])),
+            name=content.name,
+            title=content.title or content.name,
             worlds=worlds,
             arms=arms,
-            reader=str(content["reader"]),
-            budget=budget if isinstance(budget, float) else None,
-            promoter_bp=int(content.get("promoter_bp", 0)),
-            minutes=float(content.get("minutes", 60.0)),
-            windows=None if content.get("windows") is None else int(content["windows"]),
-            q_values=tuple(float(q) for q in content.get("q_values", cls.q_values)),
-            curve=tuple(float(share) for share in content.get("curve", cls.curve)),
-            sizes=tuple(int(size) for size in content.get("sizes", ())),
-            reader_windows=None if content.get("reader_windows") is None else int(content["reader_windows"]),
-            retrain_worlds=None if worlds_named is None else tuple(map(str, worlds_named)),
-            retrain=None if rankings_named is None else tuple(map(str, rankings_named)),
+            reader=content.reader,
+            budget=budget,
+            promoter_bp=content.promoter_bp,
+            minutes=content.minutes,
+            windows=content.windows,
+            q_values=content.q_values,
+            curve=content.curve,
+            sizes=content.sizes,
+            reader_windows=content.reader_windows,
+            retrain_worlds=content.retrain_worlds,
+            retrain=content.retrain,
             path=path,
         )
 
@@ -192,27 +181,43 @@ class DiscoveryPlan:
         return tuple(arm for arm in self.arms if not arm.worlds or world.name in arm.worlds)
 
 
+@dataclass(frozen=True)
+class _Content:
+    """The keys of a plan and what each holds; :class:`DiscoveryPlan` says what they mean."""
+
+    name: str
+    worlds: dict[str, Any]
+    arms: dict[str, Any]
+    reader: str
+    title: str | None = None
+    seeds: tuple[int, ...] = (0,)
+    budget: float | Literal["truth"] | None = None
+    promoter_bp: int = 0
+    minutes: float = DiscoveryPlan.minutes
+    windows: int | None = None
+    q_values: tuple[float, ...] = DiscoveryPlan.q_values
+    curve: tuple[float, ...] = DiscoveryPlan.curve
+    sizes: tuple[int, ...] = ()
+    reader_windows: int | None = None
+    retrain_worlds: tuple[str, ...] | None = None
+    retrain: tuple[str, ...] | None = None
+
+
 def _world(name: str, value: Any, seeds: tuple[int, ...], path: Path, *, given: dict[str, Path]) -> World:
-    content = dict(value or {})
-    check_keys(content, _WORLD_KEYS, path, f"worlds.{name}.", required=())
-    dataset = given.get(name, content.get("dataset"))
-    simulate = content.get("simulate")
-    if (dataset is None) == (simulate is None) and name not in given:
+    """A world as the plan has it, its dataset as the command names it."""
+    prefix = f"worlds.{name}."
+    content = {"name": name, "seeds": seeds, "dataset": None, "simulate": None, **mapping(value or {}, path, prefix)}
+    alignments = _alignments(content.pop("alignments", None), content.pop("alignment_format", "AUTO"), name, path=path)
+    world = replace(build(World, content, path, prefix), alignments=alignments)
+    if name in given:
+        return replace(world, dataset=given[name], simulate=None)
+    if (world.dataset is None) == (world.simulate is None):
         raise ConfigError(f"worlds.{name}", where=path, expected="either dataset: PATH or simulate: SETTINGS")
-    return World(
-        name,
-        None if dataset is None else Path(dataset),
-        None if dataset is not None else dict(simulate or {}),
-        tuple(int(seed) for seed in content.get("seeds", seeds)),
-        _alignments(content, name, path),
-        None if content.get("windows") is None else int(content["windows"]),
-        content.get("peak_track"),
-    )
+    return world
 
 
-def _alignments(content: dict[str, Any], name: str, path: Path) -> AlignmentSpec | None:
+def _alignments(alignments: Any, file_format: Any, name: str, *, path: Path) -> AlignmentSpec | None:
     """A path, relative to where the command runs, and its format."""
-    alignments, file_format = content.get("alignments"), content.get("alignment_format", "AUTO")
     if file_format not in FORMATS:
         expected = "one of: " + ", ".join(FORMATS)
         raise ConfigError(f"worlds.{name}.alignment_format: {file_format!r}", where=path, expected=expected)
@@ -224,11 +229,6 @@ def _alignments(content: dict[str, Any], name: str, path: Path) -> AlignmentSpec
 
 
 def _arm(name: str, value: Any, path: Path) -> Arm:
-    content = {"config": value} if isinstance(value, str) else dict(value or {})
-    check_keys(content, _ARM_KEYS, path, f"arms.{name}.", required=("config",))
-    score = str(content.get("score", "mask"))
-    if score not in SCORES:
-        raise ConfigError(f"arms.{name}.score: {score!r}", where=path, expected="one of: " + ", ".join(SCORES))
-    flags, worlds = content.get("flags", ()), content.get("worlds", ())
-    seeds = tuple(int(seed) for seed in content.get("seeds", ()))
-    return Arm(name, str(content["config"]), score, tuple(map(str, flags)), tuple(map(str, worlds)), seeds)
+    prefix = f"arms.{name}."
+    content = {"config": value} if isinstance(value, str) else mapping(value or {}, path, prefix)
+    return build(Arm, {"name": name, **content}, path, prefix)

@@ -6,12 +6,13 @@ import gzip
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path
+from seqexp.core.files import atomic_path, inside
 from seqexp.core.recipes.runner import StepResult
 from seqexp.core.tables import is_missing, numbers, parse_numbers, read_csv, read_table, whole_numbers
 from seqexp.dna.genome.prepare_features import nucleosome_depleted
@@ -27,6 +28,21 @@ from seqexp.dna.genome.prepare_tracks import copy_ratio, parse_segment, scale_tr
 _BLOCK = 1 << 22
 
 
+class Covered(TypedDict):
+    """Regions that a gene's surroundings must lie in: a BED file, and how far to each side of the TSS."""
+
+    bed: str
+    flank_bp: int
+
+
+class Folds(TypedDict):
+    """Published folds: a comma-separated table, its column of gene ids and its column of folds."""
+
+    table: str
+    gene_id: str
+    column: str
+
+
 def gene_table(
     folder: Path,
     table: str,
@@ -38,7 +54,7 @@ def gene_table(
     keep: Mapping[str, Sequence[str]] | None = None,
     drop: Mapping[str, Sequence[str]] | None = None,
     require: Sequence[str] = (),
-    covered: Mapping[str, str | int] | None = None,
+    covered: Covered | None = None,
 ) -> StepResult:
     """Make a gene table of one row per gene, counting every row that is left out.
 
@@ -67,7 +83,7 @@ def gene_table(
     DataError
         A column is missing or no gene is left.
     """
-    path = folder / table
+    path = inside(folder, table)
     frame = read_table(path, "\t")
     used = [*columns.values(), strand, *(tss_from or ()), *(keep or {}), *(drop or {}), *require]
     _require_columns(frame, used, path)
@@ -89,7 +105,7 @@ def gene_table(
     else:
         genes["tss"] = whole_numbers(genes, "tss", path)
     if covered is not None:
-        is_covered = covered_rows(genes, folder / str(covered["bed"]), int(covered["flank_bp"]))
+        is_covered = covered_rows(genes, inside(folder, covered["bed"]), covered["flank_bp"])
         genes = _reduce(genes, is_covered, f"sequence missing within {covered['flank_bp']} bp of the TSS", notes)
     genes = _reduce(genes, ~genes["gene_id"].duplicated(), "a gene_id seen before", notes)
     return _write_genes(genes, folder, output, notes)
@@ -103,7 +119,7 @@ def cage_genes(
     *,
     gene_id: str,
     expression: Mapping[str, str],
-    folds: Mapping[str, str] | None = None,
+    folds: Folds | None = None,
 ) -> StepResult:
     """Join a table of expression by Ensembl gene with the positions of a GTF; the TSS is the 5' end of the gene.
 
@@ -131,7 +147,7 @@ def cage_genes(
     DataError
         A column is missing, the GTF holds no gene, or no gene is left.
     """
-    path = folder / table
+    path = inside(folder, table)
     frame = read_table(path, separator=",")
     _require_columns(frame, [gene_id, *expression.values()], path)
     notes = [f"{len(frame)} genes in {Path(table).name}"]
@@ -139,9 +155,9 @@ def cage_genes(
     values.insert(0, "gene_id", frame[gene_id].map(plain_id))
     values = _reduce(values, ~values["gene_id"].duplicated(), "a gene_id seen before", notes)
     values = _reduce(values, values[list(expression)].notna().all(axis=1), "no number for the expression", notes)
-    genes = join_annotation(values, read_annotated(folder / gtf, notes), notes)
+    genes = join_annotation(values, read_annotated(inside(folder, gtf), notes), notes)
     if folds is not None:
-        genes["fold"] = _folds(folder / folds["table"], folds["gene_id"], folds["column"], genes["gene_id"])
+        genes["fold"] = _folds(inside(folder, folds["table"]), folds["gene_id"], folds["column"], genes["gene_id"])
         genes = _reduce(genes, genes["fold"].notna(), "no fold", notes)
         for label in sorted(set(genes["fold"]) - {"train"}):
             notes.append(f"fold {label}: " + ", ".join(sorted(genes.loc[genes["fold"] == label, "chrom"].unique())))
@@ -189,17 +205,17 @@ def copy_corrected(
     DataError
         A track has no interval in one of the segments.
     """
-    table = read_table(folder / genes, "\t")
-    _require_columns(table, ["chrom", "tss", expression], folder / genes)
-    ratios = {name: copy_ratio(folder / tracks[name], amplified, list(reference)) for name in estimate_from}
+    table = read_table(inside(folder, genes), "\t")
+    _require_columns(table, ["chrom", "tss", expression], inside(folder, genes))
+    ratios = {name: copy_ratio(inside(folder, tracks[name]), amplified, list(reference)) for name in estimate_from}
     ratio = float(np.mean(list(ratios.values())))
     for name, path in tracks.items():
-        scale_track(folder / path, folder / outputs[name], amplified, 1.0 / ratio)
+        scale_track(inside(folder, path), inside(folder, outputs[name]), amplified, 1.0 / ratio)
     chrom, start, end = parse_segment(amplified)
-    tss, values = whole_numbers(table, "tss", folder / genes), numbers(table, expression, folder / genes)
+    tss, values = whole_numbers(table, "tss", inside(folder, genes)), numbers(table, expression, inside(folder, genes))
     is_inside = ((table["chrom"] == chrom) & (tss >= start) & (tss < end)).to_numpy()
     table[corrected] = values / np.where(is_inside, ratio, 1.0)
-    write_table(table, folder / genes_output)
+    write_table(table, inside(folder, genes_output))
     measured = ", ".join(f"{name} {value:.2f}" for name, value in ratios.items())
     notes = (f"{amplified} has {ratio:.2f} times the signal of the reference segments ({measured})",
              f"{int(is_inside.sum())} genes and {len(tracks)} tracks divided by it there")  # fmt: skip
@@ -227,7 +243,7 @@ def restrict_bed(
     DataError
         The file cannot be read, or no line is left.
     """
-    path = folder / bed
+    path = inside(folder, bed)
     frame = read_csv(path, sep="\t", header=None)  # written back as it was
     notes = [f"{len(frame)} intervals in {Path(bed).name}"]
     frame = _reduce(frame, frame[0].isin(_texts(chroms)), f"not on {', '.join(_texts(chroms))}", notes)
@@ -236,7 +252,7 @@ def restrict_bed(
         frame = _reduce(frame, end - start <= max_bp, f"wider than {max_bp} bp", notes)
     if frame.empty:
         raise DataError(f"no interval on {', '.join(_texts(chroms))}", where=path, expected="at least one")
-    write_table(frame, folder / output, header=False)
+    write_table(frame, inside(folder, output), header=False)
     return StepResult((output,), tuple(notes))
 
 
@@ -250,8 +266,8 @@ def decompress(folder: Path, source: str, output: str) -> StepResult:
     """
     try:
         with (
-            gzip.open(folder / source, "rb") as incoming,
-            atomic_path(folder / output) as temporary,
+            gzip.open(inside(folder, source), "rb") as incoming,
+            atomic_path(inside(folder, output)) as temporary,
             open(temporary, "wb") as outgoing,
         ):
             shutil.copyfileobj(incoming, outgoing, _BLOCK)
@@ -294,7 +310,7 @@ def _reduce(frame: pd.DataFrame, keep: pd.Series | np.ndarray, reason: str, note
 def _write_genes(genes: pd.DataFrame, folder: Path, output: str, notes: list[str]) -> StepResult:
     if genes.empty:
         raise DataError("no gene is left", where=folder / output, expected="at least one", fix="; ".join(notes))
-    write_table(genes, folder / output)
+    write_table(genes, inside(folder, output))
     return StepResult((output,), (*notes, f"{len(genes)} genes kept"))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import inside
 from seqexp.core.recipes.runner import StepResult
 from seqexp.dna.genome.prepare_tables import write_table
 from seqexp.dna.genome.regions import read_bed
@@ -44,7 +45,7 @@ def nucleosome_depleted(folder: Path, dyads: str, output: str, length_bp: int = 
     """
     if length_bp < 1:
         raise ConfigError(f"length_bp: {length_bp}", expected="at least 1 bp")
-    path = folder / dyads
+    path = inside(folder, dyads)
     genes = read_bed(path)
     if "strand" not in genes or not genes["strand"].isin(["+", "-"]).all():
         raise DataError("genes without a strand", where=path, expected="+ or - in column 6")
@@ -64,5 +65,5 @@ def nucleosome_depleted(folder: Path, dyads: str, output: str, length_bp: int = 
     regions = regions[regions["end"] > regions["start"]].sort_values(["chrom", "start", "end"], kind="stable")
     if regions.empty:
         raise DataError("no region is left", where=path, expected="at least one gene with a dyad")
-    write_table(regions, folder / output, header=False)
+    write_table(regions, inside(folder, output), header=False)
     return StepResult((output,), (f"{len(genes)} +1 dyads", f"{len(regions)} regions of {length_bp} bp"))

@@ -31,8 +31,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import atomic_path, inside
+from seqexp.core.json_file import load_json
+from seqexp.core.typed import build
 
 FORMAT, VERSION, INDEX = "seqexp-store", 1, "store.json"
 SUFFIXES = {"uint8": "u8", "float16": "f16", "float32": "f32"}
@@ -140,9 +142,11 @@ def read_index(folder: Path) -> StoreIndex:
         It is missing, damaged, or of another format or version.
     """
     path = folder / INDEX
+    if not path.exists():
+        raise DataError("there is no store", where=folder, fix="seqexp data prepare, or source: files")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found = (content["format"], content["version"])
+        content = load_json(path)
+        found = (content.get("format"), content.get("version"))
         if found != (FORMAT, VERSION):
             raise DataError(
                 f"the store is {found[0]} version {found[1]}",
@@ -150,14 +154,15 @@ def read_index(folder: Path) -> StoreIndex:
                 expected=f"{FORMAT} version {VERSION}",
                 fix=f"delete {folder} and prepare the data again",
             )
-        chroms = tuple((str(name), int(size)) for name, size in content["chroms"])
-        tracks = {name: StoreEntry(**entry) for name, entry in content["tracks"].items()}
-        return StoreIndex(chroms, StoreEntry(**content["codes"]), tracks)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError("there is no store", where=folder, fix="seqexp data prepare, or source: files") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        index = build(StoreIndex, {key: content[key] for key in content.keys() - {"format", "version"}}, path)
+        for entry in (index.codes, *index.tracks.values()):
+            inside(folder, entry.file, where=path)
+            if entry.dtype not in SUFFIXES:
+                raise ConfigError(f"dtype: {entry.dtype!r}", expected="one of: " + ", ".join(SUFFIXES))
+        return index
+    except ConfigError as error:
         raise DataError(
-            f"the index of the store cannot be read: {error}",
+            f"the index of the store cannot be read: {error.found}",
             where=path,
             fix=f"delete {folder} and prepare the data again",
         ) from error

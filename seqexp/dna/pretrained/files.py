@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from seqexp.core.errors import DataError
+from seqexp.core.json_file import load_json
 from seqexp.core.optional import require
 
 _NAMES = ("model.safetensors", "pytorch_model.bin", "weights.ckpt")
@@ -88,8 +88,4 @@ def _find(path: Path) -> Path:
 def _read_config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise DataError(f"not JSON: {error}", where=path, expected="the configuration of the weights") from error
-    return config if isinstance(config, dict) else {}
+    return load_json(path, "the configuration of the weights")

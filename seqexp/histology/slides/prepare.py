@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from seqexp.core.files import inside
 from seqexp.core.recipes.runner import StepResult
 from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.slide import Slide
@@ -42,8 +43,8 @@ def tile_images(
     """
     notes = []
     for output, source in images.items():
-        slide = Slide(folder / source, mpp.get(output), max_image_mpx=max_image_mpx)
-        num_levels = tile_image(slide, folder / output, tile_px, quality)
+        slide = Slide(inside(folder, source), mpp.get(output), max_image_mpx=max_image_mpx)
+        num_levels = tile_image(slide, inside(folder, output), tile_px, quality)
         kept = "every pixel kept" if quality is None else f"JPEG quality {quality}"
         notes.append(f"{output}: {slide.width_px} x {slide.height_px} px, {num_levels} levels, {kept}")
     return StepResult(tuple(images), tuple(notes))

@@ -15,9 +15,8 @@ import pytest
 from seqexp.cli.data import step_functions
 from seqexp.core.errors import DataError
 from seqexp.core.recipes.download import Patience
-from seqexp.core.recipes.lock import LOCK_FILE
 from seqexp.core.recipes.runner import prepare
-from seqexp.core.recipes.schema import find_recipe, load_recipe
+from seqexp.core.recipes.schema import LOCK_FILE, find_recipe, load_recipe
 from seqexp.dna.genome.check import check_dataset
 from seqexp.dna.genome.dataset import load_dataset
 

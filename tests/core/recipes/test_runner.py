@@ -12,9 +12,8 @@ import pytest
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.recipes.download import Patience
-from seqexp.core.recipes.lock import LOCK_FILE
 from seqexp.core.recipes.runner import StepResult, prepare
-from seqexp.core.recipes.schema import load_recipe
+from seqexp.core.recipes.schema import LOCK_FILE, load_recipe
 from seqexp.core.yaml import load_yaml
 
 RECIPE = """
@@ -204,7 +203,7 @@ def test_a_finished_folder_needs_no_space(world, monkeypatch):
     ("old", "new", "message"),
     [
         ("use: upper", "use: uper", "unknown step 'uper'"),
-        ("source: joined.txt", "sauce: joined.txt", "with: source, output"),
+        ("source: joined.txt", "sauce: joined.txt", "did you mean source"),
     ],
 )
 def test_recipe_mistakes_are_told(world, old, new, message):

@@ -196,7 +196,7 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
         load_encoder(saved([1, 2], tmp_path))
     path = saved(published.caduceus_checkpoint(True), tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(DataError, match="not JSON"):
+    with pytest.raises(ConfigError, match="not readable as JSON"):
         load_encoder(path)
 
 
