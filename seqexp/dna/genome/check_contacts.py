@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from seqexp.core.check import Asker
 from seqexp.dna.genome.contact_files import ContactSpec, read_contacts
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.names import NameMap
+
+_NOTHING = np.empty(0, dtype=np.int64)
 
 
 def check_contacts(ask: Asker, spec: ContactSpec, sizes: Mapping[str, int], genes: GeneTable | None) -> None:
@@ -28,8 +32,11 @@ def check_contacts(ask: Asker, spec: ContactSpec, sizes: Mapping[str, int], gene
     names = ask.value("dataset.yaml", "contacts", lambda: spec.names_in(sizes))
     if names is None:
         return
+    tss = {} if genes is None else _tss_by_file(spec, genes)
     if genes is not None:
-        ask("dataset.yaml", "contacts", lambda: _genes(spec, genes))
+        num_known, num_genes = sum(map(len, tss.values())), len(genes)
+        told = f"{num_known} of {num_genes} genes on a chromosome with contacts"
+        ask("dataset.yaml", "contacts", lambda: (told, num_known == num_genes))
     for own, chrom in names.items():
         file = spec.paths[own].name
         counts = ask.value(
@@ -39,15 +46,16 @@ def check_contacts(ask: Asker, spec: ContactSpec, sizes: Mapping[str, int], gene
         )
         if counts is None:
             continue
-        ask(file, f"contacts of {own}", lambda counts=counts: _pairs(counts, spec.bin_bp))  # type: ignore[misc]
+        ask(file, f"contacts of {own}", partial(_pairs, counts, spec.bin_bp))
         if genes is not None:
-            ask(file, "contacts at TSSs", lambda counts=counts, own=own: _tss(counts, spec.bin_bp, genes, own))  # type: ignore[misc]
+            ask(file, "contacts at TSSs", partial(_met, counts, spec.bin_bp, tss.get(own, _NOTHING)))
 
 
-def _genes(spec: ContactSpec, genes: GeneTable) -> tuple[str, bool]:
-    known = NameMap(spec.paths)
-    num_known = sum(chrom in known for chrom in genes.frame["chrom"])
-    return f"{num_known} of {len(genes)} genes on a chromosome with contacts", num_known == len(genes)
+def _tss_by_file(spec: ContactSpec, genes: GeneTable) -> dict[str, NDArray[np.int64]]:
+    """TSSs of the genes by the name that ``contacts.paths`` gives their chromosome."""
+    known, chroms = NameMap(spec.paths), genes.frame["chrom"]
+    found = chroms.map({chrom: known.find(chrom) for chrom in chroms.unique()})
+    return {str(own): tss.to_numpy(np.int64) for own, tss in genes.frame["tss"].groupby(found)}
 
 
 def _pairs(counts: sparse.csr_matrix, bin_bp: int) -> str:
@@ -56,9 +64,7 @@ def _pairs(counts: sparse.csr_matrix, bin_bp: int) -> str:
     return f"{num_pairs:,} pairs of bins of {bin_bp:,} bp, {total:,.0f} contacts"
 
 
-def _tss(counts: sparse.csr_matrix, bin_bp: int, genes: GeneTable, chrom: str) -> tuple[str, bool]:
-    known = NameMap([chrom])
-    tss = genes.frame.loc[[name in known for name in genes.frame["chrom"]], "tss"].to_numpy()
+def _met(counts: sparse.csr_matrix, bin_bp: int, tss: NDArray[np.int64]) -> tuple[str, bool]:
     bins = tss[(tss >= 0) & (tss < counts.shape[0] * bin_bp)] // bin_bp
     num_met = int((np.diff(counts.indptr)[bins] > 0).sum())
     return f"{num_met} of {len(tss)} TSSs lie in a bin with contacts", num_met >= 0.9 * len(tss)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seqexp.core.errors import DataError
+from seqexp.core.tables import MAX_POSITION_BP
 
 _TEXT = re.compile(r"^(?P<chrom>[^\s:]+):(?P<start>-?[\d,_]+)-(?P<end>[\d,_]+)(?::(?P<strand>[+\-.]))?$")
 
@@ -55,12 +56,14 @@ class Interval:
         Raises
         ------
         DataError
-            The text has another form.
+            The text has another form, or a position is beyond every chromosome.
         """
         match = _TEXT.match(text.strip())
         if match is None:
             raise DataError(f"{text!r} is not an interval", expected="chrom:start-end, 0-based half-open")
         start, end = (int(match[key].replace(",", "").replace("_", "")) for key in ("start", "end"))
+        if max(abs(start), end) > MAX_POSITION_BP:
+            raise DataError(f"{text!r} lies beyond every chromosome", expected=f"positions up to {MAX_POSITION_BP}")
         return cls(match["chrom"], start, end, match["strand"] or ".")
 
     def __str__(self) -> str:

@@ -58,8 +58,8 @@ class SplitSpec:
                 raise ConfigError(f"splits.{name}: {list(members)}", expected="'rest' alone, and for train only")
         if self.by == "segment":
             self.segments()
-        for (first, some), (second, others) in combinations(self.members().items(), 2):
-            shared = [a for a in some for b in others if a != REST and b != REST and self._overlap(a, b)]
+        for first, second in combinations(self.members(), 2):
+            shared = self._shared(first, second)
             if shared:
                 raise DataError(
                     f"splits {first} and {second} overlap: {', '.join(dict.fromkeys(shared))}",
@@ -76,11 +76,17 @@ class SplitSpec:
         """The four lists as intervals (split by segment only)."""
         return {name: [Interval.parse(m) for m in members if m != REST] for name, members in self.members().items()}
 
-    def _overlap(self, first: str, second: str) -> bool:
+    def _shared(self, first: str, second: str) -> list[str]:
+        """Members of the first list that overlap with one of the second."""
+        members = [member for member in self.members()[first] if member != REST]
         if self.by == "chromosome":
-            return name_key(first) == name_key(second)
-        a, b = Interval.parse(first), Interval.parse(second)
-        return name_key(a.chrom) == name_key(b.chrom) and max(a.start, b.start) < min(a.end, b.end)
+            keys = {name_key(member) for member in self.members()[second] if member != REST}
+            return [member for member in members if name_key(member) in keys]
+        rows = ((name_key(s.chrom), s.start, s.end) for s in self.segments()[second])
+        others = IntervalIndex(pd.DataFrame(rows, columns=["chrom", "start", "end"]))
+        own = [Interval.parse(member) for member in members]
+        wanted = pd.DataFrame(((name_key(s.chrom), s.start, s.end) for s in own), columns=["chrom", "start", "end"])
+        return [member for member, is_hit in zip(members, others.overlaps(wanted)) if is_hit]
 
 
 @dataclass(frozen=True)
@@ -193,12 +199,12 @@ def check_leaks(genes: GeneTable, windows: pd.DataFrame, labels: NDArray[np.str_
 def _by_chromosome(genes: GeneTable, spec: SplitSpec, is_strict: bool = True) -> NDArray[np.str_]:
     chroms = genes.frame["chrom"]
     known = NameMap(chroms.unique())
-    labels = np.full(len(genes), "train" if REST in spec.train else "none", dtype="<U5")
+    labels = dict.fromkeys(known.names, "train" if REST in spec.train else "none")
     for name, members in spec.members().items():
         for member in members:
             found = known.find(member)
             if found is not None:
-                labels[(chroms == found).to_numpy()] = "none" if name == "exclude" else name
+                labels[found] = "none" if name == "exclude" else name
             elif is_strict and member != REST and name != "exclude":
                 raise DataError(
                     f"splits.{name} names {member!r}, where no gene lies",
@@ -206,7 +212,7 @@ def _by_chromosome(genes: GeneTable, spec: SplitSpec, is_strict: bool = True) ->
                     expected="chromosomes of the gene table",
                     fix=f"correct splits.{name}",
                 )
-    return labels
+    return chroms.map(labels).to_numpy().astype("<U5")
 
 
 def _by_segment(genes: GeneTable, spec: SplitSpec) -> NDArray[np.str_]:

@@ -25,6 +25,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class StoreIndex:
     codes: StoreEntry
     tracks: Mapping[str, StoreEntry]
 
-    @property
+    @cached_property
     def places(self) -> dict[str, tuple[int, int]]:
         """Offset and length in bp by chromosome."""
         offsets = np.concatenate([[0], np.cumsum([size for _, size in self.chroms])]).astype(int)
