@@ -17,6 +17,7 @@ _JPEG = (6, 7, 33007, 34892)  # their decoder turns YCbCr into RGB
 _APERIO_YCBCR = 33003
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _INK_SET_CMYK = 1
+_MOST_EXTRA = 4
 
 
 def sample_format(page: Any, num_planes: int, path: Path, significant_bits: int | None = None) -> SampleFormat:
@@ -49,7 +50,11 @@ def sample_format(page: Any, num_planes: int, path: Path, significant_bits: int 
         model = "ycbcr"
     elif model == "ycbcr" and compression in _JPEG and page.planarconfig != _SEPARATE:
         model = "rgb"
-    if model is None or num < NUM_COLOURS[model] or (bits != 8 and model in ("cmyk", "ycbcr", "lab")):
+    if (
+        model is None
+        or not 0 <= num - NUM_COLOURS[model] <= _MOST_EXTRA
+        or (bits != 8 and model in ("cmyk", "ycbcr", "lab"))
+    ):
         raise _unreadable(f"photometric interpretation {code} with {num} samples of {bits} bits", path)
     if model == "ycbcr" and tuple(page.subsampling or (1, 1)) != (1, 1):
         raise _unreadable("chroma is subsampled without JPEG", path)

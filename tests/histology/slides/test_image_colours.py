@@ -256,6 +256,12 @@ def test_samples_that_are_no_colours_are_refused(dtype: str, tmp_path: Path) -> 
         Slide(tmp_path / "a.tif", 1.0)
 
 
+def test_a_pixel_of_very_many_samples_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((32, 32, 40), np.uint8), photometric="rgb", **TILED)
+    with pytest.raises(DataError, match=r"no picture of tissue: photometric interpretation 2 with \d+ samples"):
+        Slide(tmp_path / "a.tif", 1.0)
+
+
 @pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "webp", "lzw", "zstd", "packbits", "jpegxl", "lzma"])
 def test_compressed_tiles(compression: str, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
