@@ -171,6 +171,6 @@ def _from_annotation(path: Path, columns: GeneColumns) -> GeneRows:
     found = read_annotation(path, columns.gene_id, columns.gene_name)
     frame = found.frame
     tss = np.where(frame["strand"] == "-", frame["end"] - 1, frame["start"])
-    noted = {"without a gene line, spanning its transcripts or exons": found.built}
+    noted = {"built from transcripts or exons, without a gene line": found.built}
     lines = {f"{kind} lines that name no gene": number for kind, number in found.nameless.items()}
     return GeneRows(frame.assign(tss=tss), noted, lines, found.sequences, is_strand_optional=True)

@@ -57,7 +57,7 @@ def test_a_gene_without_a_line_of_the_usual_kind(
     expected = [["G1", "chr1", 100, "+"], ["EGFP", "chrE", 0, "+"]]
     assert sorted(genes_of(path)) == sorted(expected)
     told = GeneTable.read(path).report.render()
-    assert ("1 without a gene line, spanning its transcripts or exons: EGFP" in told) == ("gene" not in more[0][1])
+    assert ("1 built from transcripts or exons, without a gene line: EGFP" in told) == ("gene" not in more[0][1])
 
 
 @pytest.mark.parametrize("name", ["a.gtf", "a.gff", "a.gff3.gz", "a.gtf.gz"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyBigWig
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.genome.dataset import load_dataset
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.opening import open_files
+from seqexp.dna.genome.splits import assign
 
 
 def edit(path: Path, old: str, new: str) -> Path:
@@ -175,3 +177,40 @@ def test_covariates_are_read(shared_tiny_dataset: Path) -> None:
     genes = load_dataset(shared_tiny_dataset).read_genes()
     assert genes.covariates == ("half_life",)
     assert np.isfinite(genes.frame["half_life"]).all()
+
+
+def test_chromosomes_named_like_words_and_numbers(tiny_dataset: Path) -> None:
+    """Unquoted in the description and in every file: each of them is a chromosome, and none is another."""
+    names = ["NO", "on", "02", "1e5", "NA", "nan"]
+    for file in ("genome.fa", "genes.tsv"):
+        path = tiny_dataset.parent / file
+        text = path.read_text()
+        for number, name in enumerate(names, 1):
+            text = text.replace(f">chr{number}\n", f">{name}\n").replace(f"\tchr{number}\t", f"\t{name}\t")
+        path.write_text(text)
+    (tiny_dataset.parent / "genome.fa.fai").unlink(missing_ok=True)
+    edit(tiny_dataset, "tracks: {ATAC: atac.bw, H3K27ac: h3k27ac.bw}", "tracks: {}")
+    edit(tiny_dataset, "train: rest, val: [chr5], test: [chr6]", "train: [NO, on, 02], val: NA, test: [nan, 1e5]")
+    spec = load_dataset(tiny_dataset)
+    _, _, genes = open_files(spec)
+    windows = genes.windows(500, 500)
+    labels = pd.Series(assign(genes, windows, spec.splits)).groupby(genes.frame["chrom"].to_numpy()).first()
+    assert labels.to_dict() == {
+        "NO": "train",
+        "on": "train",
+        "02": "train",
+        "NA": "val",
+        "nan": "test",
+        "1e5": "test",
+    }
+    edit(tiny_dataset, "val: NA", "val: true")
+    with pytest.raises(ConfigError, match=r"splits\.val: True(.|\n)*quotes"):
+        load_dataset(tiny_dataset)
+
+
+def test_names_of_tracks_are_text(tiny_dataset: Path) -> None:
+    edit(tiny_dataset, "{ATAC: atac.bw, H3K27ac: h3k27ac.bw}", "{01: atac.bw, off: h3k27ac.bw}")
+    assert list(load_dataset(tiny_dataset).tracks) == ["01", "off"]
+    edit(tiny_dataset, "{01: atac.bw", "{1.50: atac.bw")
+    with pytest.raises(ConfigError, match=r"tracks: 1\.5(.|\n)*quotes"):
+        load_dataset(tiny_dataset)
