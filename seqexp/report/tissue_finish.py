@@ -18,6 +18,7 @@ from seqexp.core.tables import numbers, read_csv, read_table, whole_numbers
 from seqexp.histology.loaders.data import SpotData
 from seqexp.histology.models.mclstexp import MclSTExp
 from seqexp.histology.models.nsl import NSL
+from seqexp.loading.seen import require_unseen
 from seqexp.report import tissue_figures as figures
 from seqexp.report.metrics_file import write_json
 from seqexp.report.tissue_metrics import Predicted, accuracy, retrieval
@@ -39,6 +40,7 @@ def finish_tissue(run: Run, data: SpotData, beside: tuple[Path, ...] = ()) -> di
         Flat metrics, as in ``metrics.json``.
     """
     folder = run.folder
+    require_unseen(len(data.fold.rows("test")), "test", "spot", data.path)
     predicted = _predict(run, data)
     write_predictions(predicted.table, folder / "predictions.tsv")
     try:
@@ -49,6 +51,7 @@ def finish_tissue(run: Run, data: SpotData, beside: tuple[Path, ...] = ()) -> di
     named = {"this model": predicted.values, **controls, **naive_predictions(data)}
     models, naive = model_table(data, named)
     metrics: dict[str, Any] = {"seed": run.record.get("seed"), "split": data.split, **accuracy(predicted), **naive}
+    metrics["num_test_seen"] = data.num_test_seen
     if isinstance(run.network, MclSTExp):
         metrics |= retrieval(run.network, data)
     truth = truth_table(data, named)
@@ -96,7 +99,8 @@ def _control(folder: Path, predicted: Predicted) -> Array:
             "no predictions", where=path, expected="a finished run", fix=f"seqexp report --run-dir {folder}"
         )
     table = read_table(path)
-    same = list(table.columns) == list(predicted.table.columns) and len(table) == len(predicted.table)
+    needed = ["index", "slide", "split", *(f"prediction_{name}" for name in predicted.data.target_names)]
+    same = set(needed) <= set(table) and len(table) == len(predicted.table)
     if not same or (table[["slide", "split"]].to_numpy() != predicted.table[["slide", "split"]].to_numpy()).any():
         raise DataError("other spots, genes or splits", where=path, expected="a run on the same split of the same data")
     values = np.full(predicted.values.shape, np.nan)
@@ -122,6 +126,7 @@ def _results(
         ("genes", f"{len(fold.panel)}, chosen on {', '.join(fold.selection.fitted_on)}"),
         ("target", unit),
         ("input", _inputs(data)),
+        *(("note", note) for note in data.notes),
         *((f"slide {name}", report.render()) for name, report in fold.spots.reports.items()),
     ]
     order = np.argsort(np.where(np.isfinite(test.per_gene), -test.per_gene, np.inf), kind="stable")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from seqexp.core.errors import ConfigError, DataError
-from seqexp.core.seeds import sample_seed
-from seqexp.histology.loaders.batch import SpotBatch, collate
+from seqexp.core.errors import DataError
+from seqexp.histology.loaders.batch import collate
 from seqexp.histology.loaders.cache import SpotArray
+from seqexp.histology.loaders.dataset import SpotDataset
+from seqexp.histology.loaders.fitted import Fitted, numbered
 from seqexp.histology.loaders.inputs import (
     PATCH_PX,
     cache_of,
@@ -29,8 +26,11 @@ from seqexp.histology.loaders.inputs import (
     read_patches,
     scaled_by_slide,
 )
-from seqexp.histology.slides import Fold, SlideSet, grid_window, platform_of
-from seqexp.loading.sampling import Draw, ResumableLoader, loader_settings
+from seqexp.histology.loaders.seen_spots import SeenSpots
+from seqexp.histology.loaders.settings import check_settings, require_square
+from seqexp.histology.slides import Fold, SlideSet, grid_window
+from seqexp.loading.sampling import ResumableLoader, loader_settings
+from seqexp.loading.seen import num_moved, relabelled, require_unseen, seen_notes
 from seqexp.objectives.transforms import ColumnScale
 
 SPLITS = ("train", "val", "test")
@@ -43,53 +43,13 @@ class SpotStatistics:
     Attributes
     ----------
     num_genes, num_features : int
+    patch_px : int, optional
+        Width of patches; 0 where there are none, None where not known.
     """
 
     num_genes: int
     num_features: int
-
-
-class SpotDataset(Dataset):
-    """Rows of the spot table as batches; whole batches are read at once."""
-
-    def __init__(self, data: SpotData, rows: NDArray[np.int64], targets: NDArray[np.float32], is_turned: bool) -> None:
-        self.rows, self.targets, self.is_turned, self.seed = rows, targets, is_turned, data.seed
-        self.patches, self.features, self.blocks = data.patches, data.features, data.blocks
-        self.grid, self.slide, self.patient = data.grid, data.slide, data.patient
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, key: int | Draw) -> SpotBatch:
-        """Batch of one spot."""
-        return self.__getitems__([key])
-
-    def __getitems__(self, keys: Sequence[int | Draw]) -> SpotBatch:
-        """Batch of several spots."""
-        draws = [key if isinstance(key, Draw) else Draw(key, 0) for key in keys]
-        rows = self.rows[[draw.row for draw in draws]]
-        patches = np.zeros((len(rows), 0, 0, 3), np.uint8) if self.patches is None else self.patches[rows]
-        blocks = self.blocks[rows]
-        for number, (draw, row) in enumerate(zip(draws, rows.tolist())):
-            if self.is_turned:
-                way = int(np.random.default_rng(sample_seed(self.seed, draw.epoch, row)).integers(8))
-                patches[number], blocks[number] = turned(patches[number], way), turned_block(blocks[number], way)
-        is_neighbour = blocks >= 0
-        neighbours = np.where(is_neighbour[..., None], self.features[blocks], np.float32(0))
-        columns = (patches, self.features[rows], neighbours, is_neighbour, self.targets[rows], self.grid[rows])
-        return SpotBatch(*map(torch.from_numpy, (*columns, self.slide[rows], self.patient[rows], rows)))
-
-
-def turned(square: NDArray[Any], way: int) -> NDArray[Any]:
-    """A square (P, P, ...) laid on itself in one of eight ways: tissue has no up or down."""
-    rotated = np.rot90(square, way % 4)
-    return rotated[:, ::-1] if way >= 4 else rotated
-
-
-def turned_block(block: NDArray[np.int64], way: int) -> NDArray[np.int64]:
-    """The places around a spot (K,), row by row, after its patch was turned: neighbours turn with it."""
-    side = math.isqrt(len(block))
-    return turned(block.reshape(side, side), way).ravel()
+    patch_px: int | None = None
 
 
 class SpotData(pl.LightningDataModule):
@@ -138,6 +98,10 @@ class SpotData(pl.LightningDataModule):
         Spots, labels, genes, targets, audit.
     transform : ColumnScale
         From what the network sees to the unit of the slide set, such as ln(CP10K + 1).
+    notes : list of str
+        What has to be told where a checkpoint is opened on data other than its own.
+    num_test_seen : int
+        Spots that the data call test and the checkpoint has seen; their label says so.
 
     Raises
     ------
@@ -176,9 +140,14 @@ class SpotData(pl.LightningDataModule):
         self.neighbourhood, self.slides_per_batch = neighbourhood, slides_per_batch
         self.standardize, self.center_targets, self.augment = standardize, center_targets, augment
         self.batch_size, self.num_workers, self.cache_folder, self.seed = batch_size, num_workers, cache_folder, seed
-        self._check_settings()
+        check_settings(self)
         self._is_ready = False
-        self._saved_transform: ColumnScale | None = None
+        self._known: Fitted | None = None  # what a checkpoint says of the data it was trained on
+        self._saved_transform: ColumnScale | None = None  # all that checkpoints of earlier versions say
+        self._saved_genes: list[str] | None = None
+        self._seen: NDArray[np.str_] | None = None
+        self.notes: list[str] = []
+        self.num_test_seen = 0
         self.slides: SlideSet
         self.fold: Fold
         self.transform: ColumnScale
@@ -189,18 +158,18 @@ class SpotData(pl.LightningDataModule):
     # -- hooks of Lightning --------------------------------------------------------------------------------------------
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the slides, choose genes, audit the split, fill the cache; the second call does nothing."""
+        """Open the slides, choose genes or take a checkpoint's, audit the split, fill the cache; done once."""
         if self._is_ready:
             return
         self.slides = SlideSet.open(self.path)
-        self.fold = self.slides.fold(self.split)
-        frame = self.fold.spots.frame
-        self.slide = _numbers(frame["slide"])
-        self.patient = _numbers(frame["patient"])
+        self.fold = self._open_fold()
+        known, frame = self._known, self.fold.spots.frame
+        self.slide, self._slide_names = numbered(frame["slide"], known.slides if known else ())
+        self.patient, self._patient_names = numbered(frame["patient"], known.patients if known else ())
         self.grid = frame[["row", "column"]].to_numpy(np.int64)
         self.blocks = np.zeros((len(frame), 0), np.int64)
         if self.neighbourhood:
-            _require_square(frame["platform"])
+            require_square(frame["platform"])
             self.blocks = grid_window(frame, self.neighbourhood)
         cache = cache_of(self.slides, self.cache_folder)
         if self.patch_px:
@@ -218,15 +187,11 @@ class SpotData(pl.LightningDataModule):
                 side_um=self.patch_um,
             )
             features = np.concatenate([features, encoded], axis=1)
-        self.features = scaled_by_slide(features, self.slide) if self.scale_features == "slide" else features
-        train = self.fold.rows("train")
-        if self.scale_features == "train":
-            mean, std = features[train].mean(0), features[train].std(0)
-            self.features = (features - mean) / (std + 1e-6)
+        self._scale_features(features)
         values = np.asarray(self.fold.transform.restore(self.fold.targets), dtype=np.float64)
-        fitted = self.seen_targets(values)[train]
-        unit = self.fold.transform.unit
-        self.transform = self._saved_transform or ColumnScale.fit(fitted, unit, self.standardize)
+        fitted, unit = self.seen_targets(values)[self.fold.rows("train")], self.fold.transform.unit
+        saved = known.scale if known else self._saved_transform
+        self.transform = saved or ColumnScale.fit(fitted, unit, self.standardize)
         self.values = values.astype(np.float32)
         self._is_ready = True
 
@@ -246,38 +211,37 @@ class SpotData(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """Validation spots in the order of the spot table."""
-        return self._plain_loader(self.fold.rows("val"))
+        return self._scored_loader("val")
 
     def test_dataloader(self) -> DataLoader:
         """Test spots in the order of the spot table."""
-        return self._plain_loader(self.fold.rows("test"))
+        return self._scored_loader("test")
 
     def predict_dataloader(self) -> DataLoader:
         """Every labelled spot, never augmented."""
         return self._plain_loader(np.flatnonzero(np.isin(self.fold.labels, SPLITS)), is_padded=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """The fitted scale and the genes; the place in the epoch is kept by the training loader."""
-        return {"transform": self.transform.state(), "genes": list(self.fold.panel)} if self._is_ready else {}
+        """Genes, scales and what was seen; the training loader keeps its place itself."""
+        return self._fitted.state() if self._is_ready else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the scale of a checkpoint, on which its network predicts.
+        """Take the facts of a checkpoint: before :meth:`setup` to predict with it, after it to go on training.
 
         Raises
         ------
         DataError
-            The checkpoint predicts other genes.
+            The facts are damaged, or training would go on with other data than it began with.
         """
         if "transform" not in state_dict:
             return
-        self._saved_transform = ColumnScale.from_state(state_dict["transform"])
-        if not self._is_ready:
-            return
-        if list(self.fold.panel) != state_dict["genes"]:
-            raise DataError("the checkpoint predicts other genes than this split chooses", where=self.path)
-        if self.transform != self._saved_transform:
-            warnings.warn("the training spots differ from those of the checkpoint; its scale is kept", stacklevel=2)
-        self.transform = self._saved_transform
+        if self._is_ready:
+            self._fitted.require_same(state_dict, self.path)
+        elif "seen" in state_dict:
+            self._known = Fitted.from_state(state_dict)
+        else:  # of an earlier version
+            self._saved_transform = ColumnScale.from_state(state_dict["transform"])
+            self._saved_genes = list(state_dict["genes"])
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
@@ -293,10 +257,11 @@ class SpotData(pl.LightningDataModule):
         return seen
 
     def describe(self, index: int) -> dict[str, Any]:
-        """Who a row is: slide, barcode, patient, section, row, column, x_um, y_um, split."""
+        """Who a row is: slide, barcode, patient, …, split; for a checkpoint ``seen``: train, val or no."""
         spot = self.fold.spots.frame.iloc[index]
         names = ("slide", "barcode", "patient", "section", "row", "column", "x_um", "y_um")
-        return {**{name: spot[name] for name in names}, "split": str(self.fold.labels[index])}
+        seen = {} if self._seen is None else {"seen": str(self._seen[index])}
+        return {**{name: spot[name] for name in names}, "split": str(self.fold.labels[index]), **seen}
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -306,7 +271,7 @@ class SpotData(pl.LightningDataModule):
     @property
     def statistics(self) -> SpotStatistics:
         """Numbers of genes and features."""
-        return SpotStatistics(len(self.fold.panel), self.features.shape[1])
+        return SpotStatistics(len(self.fold.panel), self.features.shape[1], self.patch_px)
 
     def input_files(self) -> list[Path]:
         """Every file that is read; none of them may be written over."""
@@ -322,41 +287,60 @@ class SpotData(pl.LightningDataModule):
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
+    def _open_fold(self) -> Fold:
+        """The split with its genes and scales: chosen and fitted here, or those of a checkpoint."""
+        known = self._known
+        if known is None:
+            fold = self.slides.fold(self.split)
+            if self._saved_genes not in (None, list(fold.panel)):
+                raise DataError("the checkpoint predicts other genes than this split chooses", where=self.path)
+            return fold
+        frame, own = self.slides.spots.frame, self.slides.split(self.split)
+        self._seen = known.seen.among(frame, self.slides.slides)
+        names = (frame["slide"].astype(str) + "/" + frame["barcode"].astype(str)).tolist()
+        self.notes = [*known.notes(self.slides, self.patch_um is not None), *seen_notes(own, self._seen, names, "spot")]
+        self.num_test_seen = num_moved(own, self._seen)
+        return self.slides.fold(self.split, relabelled(own, self._seen), (known.selection, known.expression))
+
+    def _scale_features(self, features: NDArray[np.float32]) -> None:
+        """Scale features by their slide or by the training spots, those of the checkpoint where one was loaded."""
+        self._feature_scale: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+        self.features = features
+        if self.scale_features == "slide":
+            self.features = scaled_by_slide(features, self.slide)
+        elif self.scale_features == "train":
+            train = features[self.fold.rows("train")]
+            self._feature_scale = (tuple(train.mean(0).tolist()), tuple((train.std(0) + 1e-6).tolist()))
+            if self._known is not None:
+                self._feature_scale = (self._known.feature_mean, self._known.feature_std)
+            mean, std = (np.asarray(part, dtype=np.float32) for part in self._feature_scale)
+            self.features = (features - mean) / std
+
+    @cached_property
+    def _fitted(self) -> Fitted:
+        """What a checkpoint has to know of these data; that of the checkpoint where one was loaded."""
+        mpps, frame = [slide.mpp for slide in self.slides.slides.values()], self.fold.spots.frame
+        return self._known or Fitted(
+            scale=self.transform,
+            selection=self.fold.selection,
+            expression=self.fold.transform,
+            feature_mean=self._feature_scale[0],
+            feature_std=self._feature_scale[1],
+            slides=self._slide_names,
+            patients=self._patient_names,
+            mpp=(min(mpps), max(mpps)),
+            seen=SeenSpots.of(frame, self.fold.labels, self.slides.slides),
+        )
+
     @property
     def _targets(self) -> NDArray[np.float32]:
         return self.transform.forward(self.values).astype(np.float32)
 
-    def _check_settings(self) -> None:
-        for name, lowest in (("patch_px", 0), ("batch_size", 1), ("num_workers", 0), ("slides_per_batch", 0)):
-            if getattr(self, name) < lowest:
-                raise ConfigError(f"{name}: {getattr(self, name)}", where="data", expected=f"at least {lowest}")
-        if self.neighbourhood and self.neighbourhood % 2 != 1:
-            raise ConfigError(f"neighbourhood: {self.neighbourhood}", where="data", expected="0, or an odd side")
-        if self.patch_um is not None and self.patch_um <= 0:
-            raise ConfigError(f"patch_um: {self.patch_um}", where="data", expected="a width above 0")
-        if self.scale_features not in ("slide", "train", "none"):
-            raise ConfigError(f"scale_features: {self.scale_features!r}", expected="slide, train or none")
-        if not self.patch_px and self.features_kind == "none" and self.feature_encoder is None:
-            raise ConfigError("patch_px: 0 and features: none", where="data", expected="patches, features or both")
+    def _scored_loader(self, split: str) -> DataLoader:
+        if self._known is not None:
+            require_unseen(len(self.fold.rows(split)), split, "spot", self.path)
+        return self._plain_loader(self.fold.rows(split))
 
     def _plain_loader(self, rows: NDArray[np.int64], is_padded: bool = True) -> DataLoader:
         dataset = SpotDataset(self, rows, self._targets, False)
         return DataLoader(dataset, **loader_settings(self, len(dataset), collate, is_padded=is_padded))
-
-
-def _require_square(platforms: Any) -> None:
-    """Refuse blocks of an array whose rows and columns are no square grid."""
-    for name in dict.fromkeys(platforms):
-        if platform_of(name).grid != "square":
-            raise ConfigError(
-                f"neighbourhood on {name}, whose grid is {platform_of(name).grid}",
-                where="data",
-                expected="a platform with a square grid, such as ST",
-                fix="neighbourhood: 0",
-            )
-
-
-def _numbers(names: Any) -> NDArray[np.int64]:
-    """Names as numbers, in the order of their first appearance."""
-    seen = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([seen[name] for name in names], dtype=np.int64)

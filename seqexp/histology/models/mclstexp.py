@@ -23,7 +23,7 @@ from torch.nn import functional
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.histology.loaders.batch import SpotBatch
 from seqexp.histology.loaders.data import SpotStatistics
-from seqexp.histology.models.nsl import require_genes
+from seqexp.histology.models.nsl import require_genes, require_patches
 from seqexp.objectives.outputs import ModelOutput
 
 KEY_BATCH = 32  # spots that the released code encodes together when it makes its keys
@@ -248,6 +248,8 @@ class MclSTExp(nn.Module):
             They do not fit.
         """
         require_genes(self.num_genes, statistics)
+        if self.image_encoder is not None:
+            require_patches(statistics)
         if self.image_encoder is None and statistics.num_features != self.num_features:
             raise ConfigError(
                 f"the data have {statistics.num_features} features per spot, the network {self.num_features}",

@@ -112,14 +112,15 @@ class NSL(nn.Module):
         return torch.linalg.pinv(self.unmixing.detach())
 
     def calibrate(self, statistics: SpotStatistics) -> None:
-        """Check the number of genes.
+        """Check the number of genes, and that there are patches.
 
         Raises
         ------
         ConfigError
-            The data have another number.
+            The data have another number, or no patches.
         """
         require_genes(self.num_genes, statistics)
+        require_patches(statistics)
 
     def _weights(self, density: Tensor) -> Tensor:
         """Weight of each pixel in the mean (B, P * P); a patch of glass alone counts whole."""
@@ -139,4 +140,14 @@ def require_genes(num_genes: int, statistics: SpotStatistics) -> None:
             where="model: num_genes",
             expected="equal numbers",
             fix=f"set num_genes: {statistics.num_genes}, or genes.num in the slides.yaml",
+        )
+
+
+def require_patches(statistics: SpotStatistics) -> None:
+    """One message where a network that reads patches is given none."""
+    if statistics.patch_px == 0:
+        raise ConfigError(
+            "the network reads patches, the data have none (patch_px: 0)",
+            where="data: patch_px",
+            expected="a width such as 32",
         )

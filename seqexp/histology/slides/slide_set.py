@@ -25,6 +25,8 @@ from seqexp.histology.slides.splits import Labels, SplitPlan, group_k_fold, leav
 from seqexp.histology.slides.spots import SpotTable, concat
 from seqexp.histology.slides.transforms import ExpressionTransform
 
+Fitted = tuple[GeneSelection, ExpressionTransform]
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -174,8 +176,17 @@ class SlideSet:
             return read_labels(spec.file, self.spots.frame)
         return spatial_blocks(self.spots.frame, float(spec.blocks_um or 0), seed=spec.seed)
 
-    def fold(self, name: str) -> Fold:
+    def fold(self, name: str, labels: Labels | None = None, fitted: Fitted | None = None) -> Fold:
         """Choose the genes and fit the transform on the training spots of a split, and audit the result.
+
+        Parameters
+        ----------
+        name : str
+            Of the split.
+        labels : str array (S,), optional
+            In place of the split's own.
+        fitted : (GeneSelection, ExpressionTransform), optional
+            Of other training spots: nothing is chosen or fitted, and genes are found by name or by Ensembl id.
 
         Raises
         ------
@@ -185,13 +196,15 @@ class SlideSet:
             Something leaks from test to training that the split does not allow by name.
         """
         spec, _ = self._split(name)
-        labels = self.split(name)
-        selection = self._select(labels)
-        spots = self.spots.on_panel(selection.panel)
-        transform = self.spec.transform.fit(spots, labels)
+        labels = self.split(name) if labels is None else labels
+        selection = self._select(labels) if fitted is None else fitted[0]
+        ids = dict(zip(selection.panel.symbols, selection.panel.ensembl or (), strict=False))
+        spots = self.spots.on_panel(selection.panel, {**ids, **self.aliases})
+        transform = self.spec.transform.fit(spots, labels) if fitted is None else fitted[1]
         manifests = [PretrainingManifest.read(path) for path in spec.pretraining]
         audit = audit_leaks(spots, labels, transform, selection, pretraining=manifests, allow=spec.allow)
-        audit.require_ok(f"{self.spec.path}, splits.{name}")
+        if fitted is None:  # what was fitted elsewhere is kept apart from the test by the labels given
+            audit.require_ok(f"{self.spec.path}, splits.{name}")
         targets = transform.targets(spots, labels).astype(np.float32)
         return Fold(name, spots, labels, selection, transform, targets, audit)
 

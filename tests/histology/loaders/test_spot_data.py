@@ -11,7 +11,8 @@ import torch
 from simulated_tissue import small_tissue
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.histology.loaders.data import SpotData, turned, turned_block
+from seqexp.histology.loaders.data import SpotData
+from seqexp.histology.loaders.dataset import turned, turned_block
 from seqexp.histology.slides import SlideSet
 
 
@@ -108,8 +109,12 @@ def test_cache_is_used_again_and_made_anew_where_an_image_changes(tmp_path: Path
 def test_a_checkpoint_of_other_genes_is_refused() -> None:
     module = data()
     state = module.state_dict()
-    with pytest.raises(DataError, match="other genes"):
+    with pytest.raises(DataError, match="differ in: genes"):
         data().load_state_dict({**state, "genes": state["genes"][::-1]})
+    old = SpotData(small_tissue(), "patient", patch_px=16)
+    old.load_state_dict({"transform": state["transform"], "genes": state["genes"][::-1]})
+    with pytest.raises(DataError, match="other genes"):
+        old.setup()
     other = data()
     other.load_state_dict(state)
     assert other.transform == module.transform
@@ -183,7 +188,7 @@ def test_batches_of_few_slides() -> None:
 def test_blocks_of_a_hexagonal_array_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from seqexp.histology.loaders import data as module
+    from seqexp.histology.loaders import settings as module
     from seqexp.histology.slides import platform_of
 
     monkeypatch.setattr(module, "platform_of", lambda name: replace(platform_of(name), grid="hex"))
