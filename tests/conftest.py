@@ -23,7 +23,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session", autouse=True)
 def _allowed_test_networks() -> Iterator[None]:
     """Commands and run folders may name the networks that tests are made with."""
-    with allow_classes("tiny_run", "tiny_dna", "tiny_selector"):
+    with allow_classes("tiny_run", "tiny_dna", "tiny_selector", "small_seq2exp"):
         yield
 
 

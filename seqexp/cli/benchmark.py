@@ -23,18 +23,23 @@ def main(argv: list[str]) -> int:
     """Run the benchmark that is asked for."""
     arguments = _parser().parse_args(argv)
     kinds = {"crispri": crispri.run, "folds": _folds, "enrichment": enrichment.run, "discovery": discovery.run}
-    return kinds[arguments.kind](arguments)
+    if arguments.kind not in ("folds", "discovery"):
+        return kinds[arguments.kind](arguments)
+
+    from seqexp.core.lock import own_folder
+
+    with own_folder(arguments.out):
+        return kinds[arguments.kind](arguments)
 
 
 def _folds(arguments: argparse.Namespace) -> int:
     """Fit every config on every split, print the table, write it."""
     from seqexp.core.errors import SeqexpError
-    from seqexp.core.files import atomic_path, require_writable
+    from seqexp.core.files import atomic_path
     from seqexp.report.finish import finish_run
     from seqexp.report.folds import fold_table, read_metrics
     from seqexp.training.fit import run_fit
 
-    require_writable(arguments.out)
     runs: dict[str, dict[str, dict[str, Any]]] = {}
     failed = []
     for config in arguments.config:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqexp.core.errors import ConfigError
+from seqexp.core.files import move_files
 from seqexp.core.recipes.runner import Prepared, Reporter, StepFunction, StepResult, prepare
 from seqexp.core.recipes.schema import find_recipe, load_recipe, shipped_recipes
 
@@ -114,9 +115,8 @@ def simulate(folder: Path, **settings: Any) -> StepResult:
     config = SimulationConfig(**plain)
     staging = folder / ".simulated"
     simulate_genome(staging, config)
-    names = sorted((path.name for path in staging.iterdir()), key=lambda name: (name == "dataset.yaml", name))
-    for name in names:
-        (staging / name).replace(folder / name)
+    names = sorted(path.name for path in staging.iterdir())
+    move_files(staging, folder, last="dataset.yaml")
     staging.rmdir()
     return StepResult(tuple(names), (f"{len(names)} files, seed {config.seed}",))
 

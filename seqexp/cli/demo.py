@@ -31,7 +31,6 @@ def main(argv: list[str]) -> int:
     """Run the demo; see ``seqexp demo --help``."""
     arguments = _parser().parse_args(argv)
     from seqexp.core.errors import ConfigError
-    from seqexp.core.files import require_writable
 
     wing = "histology" if arguments.histology else "dna"
     out = arguments.out or Path("runs/demo_histology" if arguments.histology else "runs/demo")
@@ -40,19 +39,18 @@ def main(argv: list[str]) -> int:
     print(f"report (in a few minutes): {run_dir / 'report.html'}", flush=True)
     if (run_dir / "metrics.json").exists() and not arguments.overwrite:
         raise ConfigError("a finished demo lies there", where=run_dir, fix="give --overwrite, another --seed or --out")
-    require_writable(out)
 
     from seqexp.report.finish import summary
 
     started = time.monotonic()
     run = _tissue if arguments.histology else _genome
-    metrics = run(out, run_dir, config, arguments.seed, overwrite=arguments.overwrite)
+    metrics = run(out, run_dir, config, arguments.seed)
     print(summary(metrics))
     print(f"done in {time.monotonic() - started:.0f} s\nreport: {run_dir / 'report.html'}")
     return 0
 
 
-def _genome(out: Path, run_dir: Path, config: str, seed: int, *, overwrite: bool) -> dict[str, Any]:
+def _genome(out: Path, run_dir: Path, config: str, seed: int) -> dict[str, Any]:
     """The demo of the DNA wing; returns its metrics."""
     from seqexp.dna.simulation.config import SimulationConfig
     from seqexp.dna.simulation.simulate import simulate_genome
@@ -61,11 +59,11 @@ def _genome(out: Path, run_dir: Path, config: str, seed: int, *, overwrite: bool
 
     dataset = simulate_genome(out / f"data_seed{seed}", SimulationConfig(seed=seed))
     print(f"simulated genome: {dataset}", flush=True)
-    run_fit(run_dir, [config], [f"--data.init_args.dataset={dataset}", f"--seed_everything={seed}"], overwrite)
+    run_fit(run_dir, [config], [f"--data.init_args.dataset={dataset}", f"--seed_everything={seed}"], overwrite=True)
     return finish_run(run_dir)
 
 
-def _tissue(out: Path, run_dir: Path, config: str, seed: int, *, overwrite: bool) -> dict[str, Any]:
+def _tissue(out: Path, run_dir: Path, config: str, seed: int) -> dict[str, Any]:
     """The demo of the histology wing, colour alone as a control; returns the metrics of the main run."""
     from seqexp.histology.simulation.tissue import TissueConfig, simulate_tissue
     from seqexp.report.finish import finish_run
@@ -77,7 +75,7 @@ def _tissue(out: Path, run_dir: Path, config: str, seed: int, *, overwrite: bool
     control = out / f"seed{seed}_nsl"
     overrides = [f"--data.init_args.dataset={dataset}", f"--seed_everything={seed}"]
     for folder, name in ((control, "histology/demo_nsl.yaml"), (run_dir, config)):
-        run_fit(folder, [name], overrides, overwrite)
+        run_fit(folder, [name], overrides, overwrite=True)
     finish_run(control)
     metrics = finish_run(run_dir, FinishSettings(beside=(control,)))
     for effect in ("colour", "texture", "neighbourhood", "nothing"):

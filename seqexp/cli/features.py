@@ -40,6 +40,7 @@ def main(argv: list[str]) -> int:
     import torch
     from rich.progress import Progress
 
+    from seqexp.core.lock import own_folder
     from seqexp.histology.encoders.patch import TimmPatchEncoder
     from seqexp.histology.loaders.inputs import cache_of, encoder_features
     from seqexp.histology.slides import SlideSet
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
     )
     slides = SlideSet.open(arguments.dataset)
     cache = cache_of(slides, arguments.cache_folder)
-    with Progress() as bar:
+    with own_folder(cache.folder), Progress() as bar:
         task = bar.add_task("spots", total=len(slides.spots))
         features = encoder_features(
             cache,

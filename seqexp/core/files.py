@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import secrets
 import shutil
-import uuid
-from collections.abc import Iterable, Iterator
+import socket
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.manifest import note_file
+from seqexp.core.process import is_alive
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
@@ -27,6 +32,51 @@ def write_error(error: OSError, path: Path) -> DataError:
     )
 
 
+# Names of half-written files: the process that writes (6 digits), its machine (4), a draw (4); or a draw alone.
+_TEMPORARY = re.compile(r"\.(?:(?P<pid>[0-9a-f]{6})(?P<host>[0-9a-f]{4})[0-9a-f]{4}|[0-9a-z_]{8})\.part\..+", re.DOTALL)
+_DEPTH = 3  # folders below the owned one in which half-written files are looked for
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()) & 0xFFFF:04x}"
+
+
+def temporary_path(path: Path) -> Path:
+    """A new hidden sibling of ``path``, with its suffixes, that says which process writes it."""
+    return path.with_name(f".{os.getpid() & 0xFFFFFF:06x}{_host()}{secrets.token_hex(2)}.part.{path.name}")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is half-written, or was when its process ended."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def remove_temporaries(folder: Path, skip: Callable[[Path], bool] = lambda path: False) -> None:
+    """Remove what processes that were broken off left half-written in a folder that is ours alone.
+
+    Parameters
+    ----------
+    folder : Path
+    skip : callable
+        Tells folders below that are not ours.
+    """
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        for name in [name for name in (*folders, *files) if _is_left_over(name)]:
+            path = here / name
+            with suppress(OSError):
+                path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path, ignore_errors=True)
+        is_deep = len(here.relative_to(folder).parts) >= _DEPTH
+        folders[:] = [] if is_deep else [n for n in folders if not is_temporary(n) and not skip(here / n)]
+
+
+def _is_left_over(name: str) -> bool:
+    found = _TEMPORARY.fullmatch(name)
+    if found is None:
+        return False
+    return not (found["pid"] and found["host"] == _host() and is_alive(int(found["pid"], 16)))
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary sibling of ``path`` that replaces it when the block ends well and vanishes otherwise.
@@ -34,10 +84,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     The sibling keeps the suffixes of ``path``, because writers choose a format by them.
     """
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.part.{path.name}")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        note_file(path)
         os.replace(temporary, path)
     except OSError as error:
         if error.errno in _UNWRITABLE:
@@ -49,16 +100,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_dir(path: str | Path) -> Iterator[Path]:
-    """Like :func:`atomic_path` for a folder, which must not exist yet or is replaced as a whole."""
+def atomic_dir(path: str | Path, last: str) -> Iterator[Path]:
+    """Give a temporary folder whose files come into the folder ``path`` when the block ends well.
+
+    Where ``path`` does not exist it appears whole. Where it does, files of the same names are replaced and all others
+    stay; the file ``last``, by which the folder is known as complete, is taken away first and comes last.
+    """
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.part.{path.name}")
+    temporary = temporary_path(path)
     try:
         temporary.mkdir(parents=True)
         yield temporary
         if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+            move_files(temporary, path, last)
+        else:
+            os.replace(temporary, path)
     except OSError as error:
         if error.errno in _UNWRITABLE:
             raise write_error(error, path) from error
@@ -83,12 +139,20 @@ def refuse_input(path: str | Path, inputs: Iterable[str | Path]) -> None:
             raise DataError(f"the output is {Path(file).name}, which is read", where=path, fix="give another --output")
 
 
+def move_files(source: Path, target: Path, last: str) -> None:
+    """Move the files of a folder into another; ``last`` is absent there while any of them is on its way."""
+    (target / last).unlink(missing_ok=True)
+    names = sorted((path.name for path in source.iterdir()), key=lambda name: (name == last, name))
+    for name in names:
+        os.replace(source / name, target / name)
+
+
 def require_writable(folder: str | Path) -> Path:
     """Create ``folder`` if needed and prove that a file can be written there, before any work starts."""
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{uuid.uuid4().hex[:8]}.probe"
+        probe = temporary_path(folder / "probe")
         try:
             probe.write_bytes(b"\0" * 4096)
         finally:

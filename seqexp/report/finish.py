@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import require_writable
 from seqexp.core.tables import numbers, read_csv, read_table
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.histology.loaders.data import SpotData
@@ -25,6 +24,7 @@ from seqexp.report.naive import model_table
 from seqexp.report.settings import FinishSettings
 from seqexp.report.tissue_finish import finish_tissue
 from seqexp.report.views import choose_genes, make_views
+from seqexp.training.folder import own_run
 from seqexp.training.predict import write_predictions
 from seqexp.training.run import Run
 
@@ -40,10 +40,14 @@ def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> d
     Raises
     ------
     DataError
-        No run in the folder, or it cannot be written.
+        No run in the folder, it cannot be written, or another process works in it.
     """
-    settings = settings or FinishSettings()
-    folder = require_writable(run_dir)
+    folder = Path(run_dir)
+    with own_run(folder):
+        return _finish(folder, settings or FinishSettings())
+
+
+def _finish(folder: Path, settings: FinishSettings) -> dict[str, Any]:
     run = Run.open(folder)
     data = run.datamodule
     if isinstance(data, SpotData):

@@ -6,7 +6,6 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -17,6 +16,7 @@ from seqexp.core.errors import ConfigError
 from seqexp.core.run_record import make_run_record, write_run_record
 from seqexp.core.yaml import dump_yaml
 from seqexp.training.checkpoints import LastCheckpoint, best_checkpoint
+from seqexp.training.folder import RunFolder
 from seqexp.training.loggers import CsvLog
 
 _DIRECTIONS = {"loss": "min", "mse": "min", "mae": "min", "pearson": "max", "spearman": "max", "r2": "max"}
@@ -64,42 +64,58 @@ class RunOptions:
 
 
 class RunRecord(Callback):
-    """Writes config.yaml and run_record.json when the data are open, and the end of the run into the record."""
+    """Writes config.yaml and run_record.json after the first step, and the end of the run into the record.
 
-    def __init__(self, folder: Path, config: dict[str, Any], previous: dict[str, Any] | None) -> None:
-        self.folder, self.config, self.previous = folder, config, previous
+    Before that step nothing in the folder changes: a run that cannot train replaces no other.
+    """
+
+    def __init__(self, folder: RunFolder, config: dict[str, Any]) -> None:
+        self.folder, self.config = folder, config
         self.record: dict[str, Any] = {}
 
     @rank_zero_only
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write both files before the first step."""
+        """Note what runs, before it does."""
         if stage != "fit":
             return
         fingerprint = getattr(getattr(trainer, "datamodule", None), "fingerprint", None)
         identity = fingerprint() if callable(fingerprint) else ""
         self.record = make_run_record(self.config, self.config.get("seed_everything"), identity)
-        if self.previous:  # a resumed run keeps its start and lists its restarts
-            restarts = [*self.previous.get("resumed", []), self.record["started"]]
-            self.record.update(started=self.previous.get("started"), resumed=restarts)
-        dump_yaml(self.config, self.folder / "config.yaml")
-        self._write(trainer, "running")
+        previous = self.folder.previous
+        if previous:  # a resumed run keeps its start and lists its restarts
+            restarts = [*previous.get("resumed", []), self.record["started"]]
+            self.record.update(started=previous.get("started"), resumed=restarts)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Begin the run in its folder, once a step has succeeded."""
+        if trainer.global_step > 0:
+            self._begin(trainer)
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note when and where the run ended."""
-        self.record["ended"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._write(trainer, "finished")
+        if trainer.global_step > 0:
+            self._begin(trainer)  # a run resumed after its last step takes none
+            self.record["ended"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            self._write(trainer, "finished")
 
     @rank_zero_only
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Note that the run did not end by itself."""
-        if self.record:
+        if self.folder.is_begun:
             self.record["error"] = str(exception) or type(exception).__name__
             self._write(trainer, "interrupted")
 
+    @rank_zero_only
+    def _begin(self, trainer: pl.Trainer) -> None:
+        if not self.folder.is_begun:
+            self.folder.begin()
+            dump_yaml(self.config, self.folder.path / "config.yaml")
+            self._write(trainer, "running")
+
     def _write(self, trainer: pl.Trainer, status: str) -> None:
         self.record.update(status=status, epochs=trainer.current_epoch, steps=trainer.global_step)
-        write_run_record(self.folder / "run_record.json", self.record)
+        write_run_record(self.folder.path / "run_record.json", self.record)
 
 
 class StopEarly(EarlyStopping):
@@ -161,16 +177,14 @@ def progress_callback(choice: str) -> Callback | None:
     return {"rich": RichProgressBar, "plain": PlainProgress}.get(choice, lambda: None)()
 
 
-def make_callbacks(
-    folder: Path, options: RunOptions, config: dict[str, Any], previous: dict[str, Any] | None
-) -> list[Callback]:
+def make_callbacks(folder: RunFolder, options: RunOptions, config: dict[str, Any]) -> list[Callback]:
     """Callbacks of a training run. ``last`` comes after ``best`` and stopping, whose state it saves."""
-    callbacks: list[Callback] = [RunRecord(folder, config, previous), RewindLog()]
+    callbacks: list[Callback] = [RunRecord(folder, config), RewindLog()]
     progress = progress_callback(options.progress)
     if progress is not None:
         callbacks.append(progress)
     if options.patience is not None:
         callbacks.append(StopEarly(options.monitor, options.direction, options.patience))
-    callbacks.append(best_checkpoint(folder / "checkpoints", options.monitor, options.direction))
-    callbacks.append(LastCheckpoint(folder / "checkpoints", options.checkpoint_every_n_steps))
+    callbacks.append(best_checkpoint(folder.path / "checkpoints", options.monitor, options.direction))
+    callbacks.append(LastCheckpoint(folder.path / "checkpoints", options.checkpoint_every_n_steps))
     return callbacks

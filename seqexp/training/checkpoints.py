@@ -116,7 +116,9 @@ def best_checkpoint(folder: Path, monitor: str, mode: str) -> ModelCheckpoint:
 
 
 class LastCheckpoint(Checkpoint):
-    """Keep ``last.ckpt``: after every epoch and, within an epoch, every so many steps.
+    """Keep ``last.ckpt``: after the first step, after every epoch and, within an epoch, every so many steps.
+
+    The first one shows that a checkpoint fits on the disk, and that there is one before anything else is kept.
 
     A checkpoint between the last batch of an epoch and its validation would make Lightning skip that validation on
     resuming, so none is written there: the end of the epoch follows at once.
@@ -129,7 +131,8 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Save within an epoch."""
-        is_due = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
+        is_first = trainer.global_step == 1
+        is_due = is_first or (self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0)
         batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         every = trainer.val_check_batch
         is_validation_next = trainer.is_last_batch or (every is not None and batches % every == 0)

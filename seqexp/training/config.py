@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from argparse import ArgumentError
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import yaml
 from jsonargparse import Namespace
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from seqexp.core.classes import allowed_packages
 from seqexp.core.errors import ConfigError, SeqexpError
@@ -19,6 +22,8 @@ from seqexp.core.resources import shipped
 from seqexp.core.yaml import load_yaml
 from seqexp.training.callbacks import RunOptions
 from seqexp.training.classes import only_classes_of, refused_class
+from seqexp.training.limits import check_settings
+from seqexp.training.loggers import require_logger_packages
 from seqexp.training.task import ExpressionTask
 
 BASE = "base/default.yaml"
@@ -51,6 +56,23 @@ def config_stack(names: list[str]) -> list[Path]:
                 fix="delete the line and set seed_everything",
             )
     return paths
+
+
+_UNFIT = re.compile(
+    r'Parser key "([^"]+)": .*?not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors: .*'
+    r"Given value: (.*)$"
+)
+
+
+def unfit_value(message: str) -> ConfigError:
+    """The parser's message about a value; where it lists all types of a union twice, key, value and types alone."""
+    where = "the config files and flags of this command"
+    found = _UNFIT.search(message)
+    if found is None:
+        return ConfigError(message, where=where)
+    key, types, value = found.groups()
+    types = re.sub(r"typing\.Literal\[(.*?)\]", r"\1", types.replace("<class 'NoneType'>", "null"))
+    return ConfigError(f"{key}: {value}", where=where, expected=re.sub(r"<class '(.*?)'>", r"\1", types))
 
 
 def _absolute_paths(settings: Namespace) -> None:
@@ -141,19 +163,24 @@ class RunConfig(LightningCLI):
         except ArgumentError as error:
             message = " ".join(str(error.message).split())
             refused = refused_class(message)
-            raise refused or ConfigError(message, where="the config files and flags of this command") from error
+            raise refused or unfit_value(message) from error
         except Exception as error:
             raise refusal(error) from error
 
     def _set_seed(self) -> None:
         """Seed Python, NumPy and torch, in silence."""
-        seed_everything(int(self.config["seed_everything"]), workers=True, verbose=False)
+        seed = int(self.config["seed_everything"])
+        if not 0 <= seed < 2**32:
+            raise ConfigError(f"seed_everything: {seed}", expected="a whole number from 0 to 4294967295")
+        seed_everything(seed, workers=True, verbose=False)
 
     def instantiate_classes(self) -> None:
         """Build task and data module; the Trainer comes later, when its run folder is known."""
         _absolute_paths(self.config["data"])
         self.settings: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, format="yaml"))
         self.settings.pop("config", None)
+        check_settings(self.settings)
+        require_logger_packages(self.settings["trainer"].get("logger"))
         try:
             self.config_init = self.parser.instantiate_classes(self.config)
         except Exception as error:
@@ -175,4 +202,20 @@ class RunConfig(LightningCLI):
         for name in ("callbacks", "plugins"):
             given = arguments.get(name) or []
             arguments[name] = [*(given if isinstance(given, list) else [given]), *replaced.pop(name, [])]
-        return Trainer(**{**arguments, **replaced})
+        try:
+            trainer = Trainer(**{**arguments, **replaced})
+        except SeqexpError:
+            raise
+        except Exception as error:  # Lightning refuses settings with errors of many types
+            raise ConfigError(
+                " ".join(str(error).split()) or type(error).__name__,
+                where="settings of the trainer",
+                fix="correct the trainer section of the config, or the --trainer flags",
+            ) from error
+        environment = getattr(trainer.strategy, "cluster_environment", None)
+        if trainer.num_nodes > 1 and isinstance(environment, LightningEnvironment) and "MASTER_ADDR" not in os.environ:
+            raise ConfigError(
+                f"trainer.num_nodes is {trainer.num_nodes}, and nothing here starts or finds the other machines",
+                expected="1, or a job of SLURM, torchrun or another launcher of several machines",
+            )
+        return trainer

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch.distributed as dist
 from pytorch_lightning import Trainer
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seqexp.core.errors import ConfigError
@@ -16,8 +16,9 @@ from seqexp.core.memory import keep_freed_memory
 from seqexp.training.callbacks import make_callbacks
 from seqexp.training.checkpoints import AtomicCheckpointIO, data_state, read_checkpoint
 from seqexp.training.config import RunConfig, config_stack
-from seqexp.training.folder import CONFIG, LAST, check_folder, drop_if_unstarted, open_folder
-from seqexp.training.loggers import CsvLog
+from seqexp.training.folder import CONFIG, LAST, RunFolder, check_folder, own_run, read_record
+from seqexp.training.length import require_validation
+from seqexp.training.loggers import make_loggers
 from seqexp.training.processes import is_first_process
 from seqexp.training.quiet import quiet_lightning
 
@@ -54,7 +55,7 @@ def run_fit(
         See :func:`seqexp.training.folder.check_folder` and :class:`seqexp.training.config.RunConfig`.
     """
     folder = Path(run_dir)
-    previous = check_folder(folder, overwrite, resume) if resume else None
+    previous = _previous(folder, overwrite, resume) if resume else None
     is_received = resume and not configs
     stack = [folder / CONFIG] if is_received else config_stack(list(configs))
     settings = RunConfig([*(f"--config={path}" for path in stack), *overrides], is_received)
@@ -64,25 +65,46 @@ def run_fit(
         trainer = settings.build_trainer()
         trainer.fit(settings.model, datamodule=settings.datamodule)
         return trainer
-    if is_first_process():  # processes that Lightning starts beside it find the folder opened
-        check_folder(folder, overwrite, resume)
-        # Data that cannot be used are found before a folder is made or an earlier run is replaced.
-        settings.datamodule.prepare_data()
-        settings.datamodule.setup("fit")
-        for note in getattr(settings.datamodule, "notes", ()):
-            print(f"note: {note}", file=sys.stderr)
-        if resume:  # likewise data on which the run cannot go on, which Lightning finds after its record is written
-            settings.datamodule.load_state_dict(data_state(settings.datamodule, read_checkpoint(folder / LAST)))
-        open_folder(folder, previous)
+    run = RunFolder(folder, previous)
     trainer = settings.build_trainer(
-        callbacks=make_callbacks(folder, settings.options, settings.settings, previous),
+        callbacks=make_callbacks(run, settings.options, settings.settings),
         plugins=[AtomicCheckpointIO()],
-        logger=make_loggers(folder, resume) if settings.settings["trainer"].get("logger") is not False else False,
+        logger=make_loggers(folder, settings.config_init["trainer"].get("logger"), is_resumed=previous is not None),
         default_root_dir=str(folder),
         enable_progress_bar=settings.options.progress in ("auto", "rich"),
     )
+    if not is_first_process():  # started by Lightning beside the first one, which owns the folder
+        return _fit(trainer, settings, run)
+    _previous(folder, overwrite, resume)
+    # Settings and data that cannot be used are found before a folder is made.
+    settings.datamodule.prepare_data()
+    settings.datamodule.setup("fit")
+    for note in getattr(settings.datamodule, "notes", ()):
+        print(f"note: {note}", file=sys.stderr)
+    if previous is not None:  # likewise data on which the run cannot go on
+        settings.datamodule.load_state_dict(data_state(settings.datamodule, read_checkpoint(folder / LAST)))
+    require_validation(trainer, settings.datamodule)
+    with own_run(folder):
+        _previous(folder, overwrite, resume)  # again: another process may have been here before us
+        run.open()
+        try:
+            return _fit(trainer, settings, run)
+        finally:
+            run.leave()
+
+
+def _previous(folder: Path, overwrite: bool, resume: bool) -> dict[str, Any] | None:
+    """Record of the run to resume, in every process; the first one also refuses what may not be done."""
+    if is_first_process():
+        return check_folder(folder, overwrite, resume)
+    return read_record(folder) if (folder / LAST).is_file() else None
+
+
+def _fit(trainer: Trainer, settings: RunConfig, run: RunFolder) -> Trainer:
+    """Train to the end, or to an error that says what went wrong."""
+    checkpoint = str(run.path / LAST) if run.previous is not None else None
     try:
-        trainer.fit(settings.model, datamodule=settings.datamodule, ckpt_path=str(folder / LAST) if resume else None)
+        trainer.fit(settings.model, datamodule=settings.datamodule, ckpt_path=checkpoint)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split()), where="settings of the trainer or the run") from error
     except SystemExit:
@@ -92,14 +114,6 @@ def run_fit(
     finally:
         if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
-        if is_first_process():
-            drop_if_unstarted(folder, trainer.global_step)
     if trainer.global_step == 0:
         raise ConfigError("not a single training step was taken", fix="check trainer.max_epochs and trainer.max_steps")
     return trainer
-
-
-def make_loggers(folder: Path, is_resumed: bool) -> list[Logger]:
-    """CSV (``logs/metrics.csv``) and TensorBoard (``logs/tensorboard``)."""
-    csv = CsvLog(folder / "logs" / "metrics.csv", is_resumed)
-    return [csv, TensorBoardLogger(save_dir=folder / "logs", name="tensorboard", version="")]

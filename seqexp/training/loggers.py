@@ -1,4 +1,4 @@
-"""Metrics as one CSV that survives a restart."""
+"""Metrics as one CSV that survives a restart, and the loggers beside it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seqexp.core.files import atomic_path
+from seqexp.core.optional import require
 
 
 class CsvLog(Logger):
@@ -80,3 +81,36 @@ class CsvLog(Logger):
     def finalize(self, status: str) -> None:
         """Write what is left."""
         self.save()
+
+
+def make_loggers(folder: Path, given: Any, *, is_resumed: bool) -> list[Logger]:
+    """Loggers of a run: CSV (``logs/metrics.csv``) always, beside it those of the config.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder.
+    given : Logger, list of Logger, bool or None
+        ``trainer.logger``. None and true: TensorBoard in ``logs/tensorboard``; false: the CSV alone.
+    is_resumed : bool
+        Keep the rows of the CSV.
+    """
+    csv_log = CsvLog(folder / "logs" / "metrics.csv", is_resumed)
+    if given is None or given is True:
+        return [csv_log, TensorBoardLogger(save_dir=folder / "logs", name="tensorboard", version="")]
+    if given is False:
+        return [csv_log]
+    return [csv_log, *(given if isinstance(given, list | tuple) else [given])]
+
+
+def require_logger_packages(given: Any) -> None:
+    """Refuse loggers whose package is not there, before anything is built.
+
+    Raises
+    ------
+    MissingExtraError
+        Names the extra to install.
+    """
+    for one in given if isinstance(given, list) else [given]:
+        if isinstance(one, dict) and str(one.get("class_path")).endswith("WandbLogger"):
+            require("wandb", "wandb")

@@ -89,7 +89,12 @@ class Run:
         path = {"best": folder / BEST, "last": folder / LAST}.get(str(checkpoint), Path(checkpoint))
         saved = read_checkpoint(path)
         # One process on whatever device there is, unless the caller asks for more.
-        alone = ["--trainer.accelerator=auto", "--trainer.devices=1", "--trainer.strategy=auto"]
+        alone = [
+            "--trainer.accelerator=auto",
+            "--trainer.devices=1",
+            "--trainer.strategy=auto",
+            "--trainer.logger=false",
+        ]
         settings = RunConfig([f"--config={folder / CONFIG}", *alone, *overrides], is_received=True)
         task, datamodule = settings.model, settings.datamodule
         keep_freed_memory(settings.num_tokens)

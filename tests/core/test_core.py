@@ -35,13 +35,27 @@ def test_full_disk_is_one_clear_error(tmp_path):
 
 
 def test_atomic_dir_is_whole_or_absent(tmp_path):
-    with pytest.raises(ValueError), atomic_dir(tmp_path / "data") as part:
+    with pytest.raises(ValueError), atomic_dir(tmp_path / "data", last="b") as part:
         (part / "a").write_text("1")
         raise ValueError
     assert list(tmp_path.iterdir()) == []
-    with atomic_dir(tmp_path / "data") as part:
+    with atomic_dir(tmp_path / "data", last="b") as part:
         (part / "a").write_text("1")
     assert (tmp_path / "data" / "a").read_text() == "1"
+
+
+def test_atomic_dir_takes_no_file_of_others(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("notes", "a", "b"):
+        (tmp_path / "data" / name).write_text("old")
+    with atomic_dir(tmp_path / "data", last="b") as part:
+        (part / "a").write_text("new")
+        (part / "b").write_text("new")
+    assert {path.name: path.read_text() for path in (tmp_path / "data").iterdir()} == {
+        "notes": "old",
+        "a": "new",
+        "b": "new",
+    }
 
 
 def test_unwritable_output(tmp_path):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -83,37 +81,6 @@ class Lock:
         }
         with atomic_path(self.folder / LOCK_FILE) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Keep a second process from preparing the same folder at the same time; the guard ends with the process.
-
-    Raises
-    ------
-    DataError
-        Another process is at work there.
-    """
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system: no guard
-        yield
-        return
-    path = folder / ".prepare.guard"
-    handle = os.open(path, os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise DataError(
-            "another process prepares this folder now", where=folder, expected="one at a time",
-            fix="wait until it has ended, or choose another --out",
-        ) from error  # fmt: skip
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
 
 
 def read_lock(folder: Path, recipe: str) -> Lock:

@@ -12,10 +12,11 @@ from typing import Any
 
 from seqexp import __version__
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.core.files import inside, require_writable
+from seqexp.core.files import inside
+from seqexp.core.lock import own_folder
 from seqexp.core.recipes.download import Patience, Progress, part_path
 from seqexp.core.recipes.fetch import fetch
-from seqexp.core.recipes.lock import FileRecord, Lock, only_one, read_lock
+from seqexp.core.recipes.lock import FileRecord, Lock, read_lock
 from seqexp.core.recipes.schema import LOCK_FILE, Recipe, Source, Step
 from seqexp.core.typed import call_arguments
 from seqexp.core.yaml import dump_yaml, load_yaml
@@ -98,13 +99,13 @@ def prepare(
     ConfigError
         The recipe names an unknown step or impossible parameters.
     DataError
-        A source cannot be fetched or verified, the disk is too small, or the folder belongs to something else.
+        A source cannot be fetched or verified, the disk is too small, the folder belongs to something else, or
+        another process prepares it now.
     """
     folder, reporter = Path(out), reporter or Reporter()
     mirror = _checked_mirror(mirror)
     _check_steps(recipe, steps)
-    require_writable(folder)
-    with only_one(folder):
+    with own_folder(folder):
         return _prepare(recipe, steps, read_lock(folder, recipe.name), mirror, reporter=reporter, patience=patience)
 
 

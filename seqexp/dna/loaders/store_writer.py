@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path, require_writable, sha256_of
+from seqexp.core.files import atomic_path, sha256_of
+from seqexp.core.lock import own_folder
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.opening import open_files
@@ -77,11 +78,19 @@ def prepare_store(spec: DatasetSpec, folder: str | Path, tracks: Sequence[str] |
         The folder cannot be written, or an input cannot be read.
     """
     folder = Path(folder)
+    try:
+        return _prepare(spec, folder, tracks, may_write=False)
+    except _OutdatedError:  # many runs share a store: one brings it up to date, the others wait for it
+        with own_folder(folder, is_patient=True):
+            return _prepare(spec, folder, tracks, may_write=True)
+
+
+def _prepare(spec: DatasetSpec, folder: Path, tracks: Sequence[str] | None, may_write: bool) -> StoreReport:
     reference, signals, genes = open_files(spec, tracks)
     used = set(genes.frame["chrom"])
     chroms = tuple((chrom, size) for chrom, size in reference.chrom_sizes.items() if chrom in used)
     old = _old_index(folder)
-    writer = _Writer(folder, chroms, old)
+    writer = _Writer(folder, chroms, old, may_write=may_write)
     codes = writer.entry("sequence", spec.fasta, "zero", partial(_sequence, reference, chroms))
     entries = {}
     for name in signals.names:
@@ -93,6 +102,7 @@ def prepare_store(spec: DatasetSpec, folder: str | Path, tracks: Sequence[str] |
         others = {n: e for n, e in old.tracks.items() if n in spec.tracks and n not in entries}
     index = StoreIndex(chroms, codes, {**others, **entries})
     if old != index:
+        writer.require_leave()
         index.write(folder)
         _remove_unused(folder, index)
     size = sum((folder / entry.file).stat().st_size for entry in (codes, *index.tracks.values()))
@@ -102,8 +112,10 @@ def prepare_store(spec: DatasetSpec, folder: str | Path, tracks: Sequence[str] |
 class _Writer:
     """Writes arrays of one layout, unless the present store has them."""
 
-    def __init__(self, folder: Path, chroms: tuple[tuple[str, int], ...], old: StoreIndex | None) -> None:
-        self.folder, self.chroms, self.old = folder, chroms, old
+    def __init__(
+        self, folder: Path, chroms: tuple[tuple[str, int], ...], old: StoreIndex | None, may_write: bool
+    ) -> None:
+        self.folder, self.chroms, self.old, self.may_write = folder, chroms, old, may_write
         self.written: list[str] = []
         self.kept: list[str] = []
 
@@ -118,8 +130,7 @@ class _Writer:
         if self.old is not None and known is not None and is_current and self.old.is_complete(self.folder, known):
             self.kept.append(name)
             return StoreEntry(known.file, known.dtype, source, missing)
-        if not self.written:
-            require_writable(self.folder)
+        self.require_leave()
         self.written.append(name)
         for dtype in ("uint8",) if name == "sequence" else ("float16", "float32"):
             file = f"{stem}.{SUFFIXES[dtype]}"
@@ -127,6 +138,15 @@ class _Writer:
                 _write(self.folder / file, blocks(), dtype)
                 return StoreEntry(file, dtype, source, missing)
         raise DataError("the values cannot be stored", where=path, expected="values within the range of float32")
+
+    def require_leave(self) -> None:
+        """Write nothing before the folder is ours alone."""
+        if not self.may_write:
+            raise _OutdatedError
+
+
+class _OutdatedError(Exception):
+    """The store is missing or old."""
 
 
 class _LossyError(Exception):

@@ -84,7 +84,7 @@ def simulate_genome(folder: str | Path, config: SimulationConfig | None = None) 
     config = config or SimulationConfig()
     genome = make_genome(config)
     folder = Path(folder)
-    with atomic_dir(folder) as temporary:
+    with atomic_dir(folder, "dataset.yaml") as temporary:
         _write_fasta(temporary / "genome.fa", genome.codes)
         for name, coverage in genome.coverage.items():
             write_bigwig(temporary / f"{name}.bw", coverage)

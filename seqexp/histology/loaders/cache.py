@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, sha256_of
+from seqexp.core.lock import own_folder
 from seqexp.histology.slides import Slide, SpotTable
 from seqexp.histology.slides.colour import COLOURS_VERSION
 
@@ -58,8 +59,12 @@ class SpotCache:
             centres = spots.frame[["x_um", "y_um"]].to_numpy(np.float64)[members]
             path = self.folder / f"{_file_name(slide)}-{name}-{self._key(slides[slide], centres, settings)}.npy"
             if not path.is_file():
-                print(f"computing {name} of slide {slide}, {len(centres):,} spots", file=sys.stderr, flush=True)
-                _write(path, compute(slides[slide], centres), len(centres))
+                # Many runs share a cache: one computes, the others wait and find what it made.
+                with own_folder(self.folder, is_patient=True):
+                    if not path.is_file():
+                        told = f"computing {name} of slide {slide}, {len(centres):,} spots"
+                        print(told, file=sys.stderr, flush=True)
+                        _write(path, compute(slides[slide], centres), len(centres))
             parts.append(path)
             rows.append(members)
         return SpotArray(parts, rows, len(spots))

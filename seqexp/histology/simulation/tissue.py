@@ -76,7 +76,7 @@ def simulate_tissue(folder: str | Path, config: TissueConfig | None = None) -> P
     rng = np.random.default_rng(config.seed)
     truth = _truth(config, rng)
     slides: dict[str, dict[str, object]] = {}
-    with atomic_dir(folder) as temporary:
+    with atomic_dir(folder, "slides.yaml") as temporary:
         for patient in range(config.num_patients):
             for section in range(config.sections_per_patient):
                 name = f"P{patient + 1}_{section + 1}"
