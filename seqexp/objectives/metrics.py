@@ -195,9 +195,16 @@ def average_precision(score: ArrayLike, is_positive: ArrayLike, weight: ArrayLik
     is_positive : array (R,) of bool
     weight : array (R,), optional
         For example the width of each interval in base pairs.
+
+    Raises
+    ------
+    DataError
+        A score or a weight is not finite, or a weight is negative.
     """
-    labels = np.asarray(is_positive, dtype=bool)
-    if not labels.any():
+    labels, values = np.asarray(is_positive, dtype=bool), np.asarray(score, dtype=np.float64)
+    given = np.ones(len(values)) if weight is None else np.asarray(weight, dtype=np.float64)
+    if not (np.isfinite(values).all() and np.isfinite(given).all() and (given >= 0).all()):
+        raise DataError("scores or weights are not finite, or weights negative", expected="a number for every row")
+    if not given[labels].sum() > 0:
         return float("nan")
-    values = np.asarray(score, dtype=np.float64)
     return float(average_precision_score(labels, values, sample_weight=weight))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningDataModule, Trainer
 from torch import nn
 
@@ -73,7 +74,8 @@ class Run:
         Raises
         ------
         DataError
-            No run in the folder, weights that do not fit the config, or data that do not fit the checkpoint.
+            No run in the folder, weights that are not finite or do not fit the config, or data that do not fit the
+            checkpoint.
         ConfigError
             The saved config names classes that are not seqexp's; see :func:`seqexp.core.classes.allow_classes`.
 
@@ -108,6 +110,7 @@ class Run:
                 print(f"note: {note}", file=sys.stderr)
         task.load_state_dict(saved["state_dict"])
         task.on_load_checkpoint(saved)
+        _require_finite(task.scored_network, path)
         task.eval()
         return cls(
             folder, task.scored_network, task, datamodule, load_yaml(folder / CONFIG), record, path, settings=settings
@@ -130,6 +133,18 @@ def _changed(settings: RunConfig, saved: Mapping[str, Any]) -> list[str]:
     """Settings of the data that differ from those of the run; what it had no setting for, a later version added."""
     own, before = (dict(config["data"].get("init_args") or {}) for config in (settings.settings, saved))
     return sorted(name for name in before if own.get(name) != before[name])
+
+
+def _require_finite(network: nn.Module, checkpoint: Path) -> None:
+    """A weight that is no number makes predictions that are none, or hides where a part of the network is not used."""
+    bad = [name for name, weight in network.named_parameters() if not bool(torch.isfinite(weight).all())]
+    if bad:
+        raise DataError(
+            f"weights of {len(bad)} tensors are not finite, the first {bad[0]}",
+            where=checkpoint,
+            expected="numbers",
+            fix="take another checkpoint, or train again",
+        )
 
 
 def _require_rows(network: nn.Module, datamodule: LightningDataModule) -> None:

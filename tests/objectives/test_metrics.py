@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from seqexp.core.errors import DataError
-from seqexp.objectives.metrics import StreamingRegression, bootstrap_interval, pearson, regression_scores
+from seqexp.objectives.metrics import (
+    StreamingRegression,
+    average_precision,
+    bootstrap_interval,
+    pearson,
+    regression_scores,
+)
 
 
 def test_repeated_rows_of_two_processes_count_once() -> None:
@@ -83,3 +89,16 @@ def test_interval_without_anything_to_resample_is_nan() -> None:
     constant = bootstrap_interval(pearson, np.ones(5), np.arange(5.0), num_resamples=50)
     assert np.isnan(constant.value)
     assert constant.num_undefined == 50
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_area_needs_numbers(bad: float) -> None:
+    labels = [True, False, True]
+    with pytest.raises(DataError, match="not finite"):
+        average_precision([0.3, bad, 0.1], labels)
+    with pytest.raises(DataError, match="not finite"):
+        average_precision([0.3, 0.2, 0.1], labels, weight=[1, bad, 1])
+    with pytest.raises(DataError, match="weights negative"):
+        average_precision([0.3, 0.2, 0.1], labels, weight=[1, -1, 1])
+    assert np.isnan(average_precision([0.3, 0.2, 0.1], labels, weight=[0, 1, 0]))  # no positive counts
+    assert average_precision([0.3, 0.2, 0.1], labels, weight=[1, 2, 1]) == pytest.approx(0.5 * 1 + 0.5 * 0.5)

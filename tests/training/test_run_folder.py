@@ -162,6 +162,17 @@ def test_no_run_no_checkpoint_or_a_torn_one(finished: Path, tmp_path: Path) -> N
         read_checkpoint(tmp_path / "other.ckpt")
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_never_scored(finished: Path, tmp_path: Path, bad: float) -> None:
+    saved = read_checkpoint(finished / "checkpoints" / "best.ckpt")
+    for weight in saved["state_dict"].values():
+        if weight.is_floating_point() and weight.ndim:
+            weight.view(-1)[0] = bad
+    torch.save(saved, tmp_path / "bad.ckpt")
+    with pytest.raises(DataError, match=r"weights of \d+ tensors are not finite"):
+        Run.open(finished, checkpoint=tmp_path / "bad.ckpt")
+
+
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"state_dict": {}, "step": 1}, path)

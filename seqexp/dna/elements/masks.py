@@ -23,6 +23,7 @@ from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import Resolved, resolve_names
 
 _VERSION = 1
+_ROUNDING = 1e-6  # a sigmoid in single precision may end a last digit beyond 1
 
 
 def promoter_bins(num_bins: int, bin_bp: int, tss_bp: int, promoter_bp: int) -> NDArray[np.bool_]:
@@ -43,8 +44,7 @@ class MaskSet:
     windows : tuple of Interval
         Window of each gene, with its strand; may reach beyond the chromosome.
     values : float32 array (R, N)
-        Masks in [0, 1], in gene orientation: the first bin is the most upstream one. Other scores of bins, such as
-        signals, may take their place to be ranked and called in the same way.
+        Masks in [0, 1], in gene orientation: the first bin is the most upstream one.
     bin_bp : int
         Bases per bin.
     chrom_sizes : mapping
@@ -53,12 +53,14 @@ class MaskSet:
         Split of each gene.
     tss_offset_bp : int, optional
         Offset of the TSS base in every window, gene orientation.
+    is_score : bool
+        The values are other scores of bins, such as signals, that are ranked and called as masks are: any number.
 
     Raises
     ------
     DataError
-        Shapes and widths do not fit together, a gene occurs twice, a value is not finite, or the length of a
-        chromosome is not known.
+        Shapes and widths do not fit together, a gene occurs twice, a value is not finite or a mask outside [0, 1],
+        or the length of a chromosome is not known.
     """
 
     gene_ids: tuple[str, ...]
@@ -68,6 +70,7 @@ class MaskSet:
     chrom_sizes: Mapping[str, int]
     splits: tuple[str, ...] | None = None
     tss_offset_bp: int | None = None
+    is_score: bool = False
 
     def __post_init__(self) -> None:
         widths = {window.width for window in self.windows}
@@ -86,6 +89,14 @@ class MaskSet:
             raise DataError(f"gene {twice!r} has two windows", expected="one window per gene")
         if not np.isfinite(self.values).all():
             raise DataError(f"{int((~np.isfinite(self.values)).sum())} mask values are not finite", expected="numbers")
+        is_outside = (self.values < -_ROUNDING) | (self.values > 1 + _ROUNDING)
+        if not self.is_score and is_outside.any():
+            row = int(np.argmax(is_outside.any(axis=1)))
+            raise DataError(
+                f"{int(is_outside.sum())} mask values lie outside [0, 1]",
+                where=f"gene {self.gene_ids[row]}: {self.values[row].min():.4g} to {self.values[row].max():.4g}",
+                expected="masks in [0, 1], or a file that says is_score, as seqexp benchmark discovery writes",
+            )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -105,8 +116,8 @@ class MaskSet:
         return turned
 
     def with_values(self, values: ArrayLike) -> MaskSet:
-        """The same windows with other values (R, N), gene orientation."""
-        return replace(self, values=np.asarray(values, np.float32))
+        """The same windows with other scores (R, N) of any size, gene orientation."""
+        return replace(self, values=np.asarray(values, np.float32), is_score=True)
 
     def resolve(self, table: pd.DataFrame, file: str | Path) -> Resolved:
         """A table of intervals under the chromosome names of the masks.
@@ -189,6 +200,7 @@ class MaskSet:
             rows["tss_offset_bp"] = np.array(self.tss_offset_bp, dtype=np.int64)
         sizes = {f"size:{name}": np.array(size, dtype=np.int64) for name, size in self.chrom_sizes.items()}
         rows |= {"version": np.array(_VERSION), "bin_bp": np.array(self.bin_bp), **sizes}
+        rows |= {"is_score": np.array(True)} if self.is_score else {}
         with atomic_path(path) as temporary, open(temporary, "wb") as handle:
             np.savez_compressed(handle, values=self.values.astype(np.float32), **rows)  # type: ignore[arg-type]
 
@@ -216,7 +228,12 @@ class MaskSet:
                 chrom_sizes={k.removeprefix("size:"): int(v) for k, v in held.items() if k.startswith("size:")},
                 splits=tuple(held["splits"].tolist()) if "splits" in held else None,
                 tss_offset_bp=int(held["tss_offset_bp"]) if "tss_offset_bp" in held else None,
+                is_score=bool(held.get("is_score", False)),
             )
+        except DataError as error:
+            raise DataError(
+                error.found, where=f"{path}: {error.where or 'all genes'}", expected=error.expected
+            ) from error
         except FileNotFoundError as error:
             raise DataError("no such file", where=path, expected=expected) from error
         except KeyError as error:

@@ -166,3 +166,29 @@ def test_merged_track_of_many_random_windows_by_base() -> None:
     expected = np.where(depth > 0, total / np.maximum(depth, 1), np.nan)[inside]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert pd.Series(track["start"]).is_monotonic_increasing
+
+
+@pytest.mark.parametrize("bad", [1.5, -0.25, 300.0])
+def test_masks_lie_between_nothing_and_everything(tmp_path: Path, bad: float) -> None:
+    good = make()
+    values = good.values.copy()
+    values[1, 0] = bad
+    with pytest.raises(DataError, match=r"1 mask values lie outside \[0, 1\]"):
+        make(values=values)
+    path = tmp_path / "masks.npz"
+    good.save(path)
+    with np.load(path) as content:
+        held = dict(content)
+    np.savez_compressed(path, **{**held, "values": values})
+    with pytest.raises(DataError, match=r"outside \[0, 1\](.|\n)*masks.npz: gene"):
+        MaskSet.load(path)
+    scores = good.with_values(values)  # other scores of bins may be of any size, and say so in their file
+    scores.save(path)
+    assert MaskSet.load(path).is_score
+    assert np.array_equal(MaskSet.load(path).values, values)
+
+
+def test_a_last_digit_beyond_one_is_no_error() -> None:
+    values = make().values.copy()
+    values[0, 0] = np.nextafter(np.float32(1), np.float32(2))
+    assert make(values=values).values[0, 0] > 1
