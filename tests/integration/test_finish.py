@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -180,6 +181,18 @@ def test_without_reads_page_and_metrics_speak_of_a_threshold(finished, tiny_data
     assert "Elements and threshold on ATAC" in shown
     assert f"{metrics['peaks_bp']:,}" in shown
     assert "threshold on the track ATAC" in capsys.readouterr().out
+
+
+def test_peaks_as_encode_names_them(finished, tiny_dataset, tmp_path):
+    text = (tiny_dataset.parent / "peaks.narrowPeak").read_text()
+    (tiny_dataset.parent / "ENCFF000ABC.bed.gz").write_bytes(gzip.compress(text.encode()))
+    metrics, page = again(finished, tiny_dataset, tmp_path, ["peaks: {DHS: ENCFF000ABC.bed.gz}"])
+    assert metrics["peaks_from"] == "peaks of ENCFF000ABC.bed.gz"
+    old = json.loads((finished / "metrics.json").read_text())
+    assert {key: value for key, value in metrics.items() if old.get(key) != value} == {
+        "peaks_from": "peaks of ENCFF000ABC.bed.gz"
+    }
+    assert "Elements and peaks of ENCFF000ABC.bed.gz" in page
 
 
 def test_reads_of_the_dataset_are_called_by_macs3(finished, tiny_dataset, tmp_path, capsys):

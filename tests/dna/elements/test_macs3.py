@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.dna.elements import macs3
+from seqexp.dna.elements import bdgpeakcall, callpeak, macs3
 from seqexp.dna.elements.macs3 import run_macs3, work_folder
 
 STAMP = "@ 28 Nov 2026 10:23:32: [33 MB] "
@@ -72,6 +73,30 @@ def test_hanging_macs3_is_stopped_with_all_it_started(program, tmp_path: Path) -
     assert not is_alive(int((tmp_path / "child").read_text()))
     with pytest.raises(ConfigError, match="a limit of 0 minutes"):
         run_macs3(["callpeak"], made, limit_minutes=0)
+
+
+@pytest.mark.parametrize("source", [["--track", "t.bedGraph", "--cutoff", "1"], ["--alignments", "r.bed"]])
+def test_command_stops_macs3_that_hangs_and_leaves_nothing(
+    program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], source: list[str]
+) -> None:
+    folder, temporary = tmp_path / "data", tmp_path / "tmp"
+    folder.mkdir()
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.chdir(folder)
+    program(f"echo 'INFO  {STAMP}#1 waiting'\nsleep 300\n")
+    for module in (macs3, bdgpeakcall, callpeak):
+        monkeypatch.setattr(module, "find_macs3", lambda: str(tmp_path / "macs3"))
+    Path("t.bedGraph").write_text("chr1\t0\t500\t5\n")
+    Path("r.bed").write_text("chr1\t5\t90\tr\t0\t+\n")
+    before = sorted(folder.iterdir())
+    genome = ["--genome-bp", "900"] if source[0] == "--alignments" else []
+    assert main(["peaks", *source, *genome, "--limit-minutes", "0.003", "--out", "p.narrowPeak"]) == 2
+    error = capsys.readouterr().err
+    assert "ran longer than 0.003 minutes" in error
+    assert "#1 waiting" in error
+    assert sorted(folder.iterdir()) == before
+    assert list(temporary.iterdir()) == []
 
 
 def is_alive(pid: int) -> bool:

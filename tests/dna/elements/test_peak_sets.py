@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tiny_genome import CHROM_BP, CHROMS
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.elements import peak_sets
 from seqexp.dna.elements.peak_sets import PeakSet, find_peaks
+from seqexp.dna.genome.check import check_dataset
 from seqexp.dna.genome.dataset import DatasetSpec, load_dataset
 
 needs_macs3 = pytest.mark.skipif(importlib.util.find_spec("MACS3") is None, reason="MACS3 is not installed")
@@ -129,6 +131,37 @@ def test_peaks_given_carry_the_name_of_their_file(tiny_dataset: Path, tmp_path: 
     (tmp_path / "x.bed").write_text(f"chr1\t{CHROM_BP}\t{CHROM_BP + 7}\n")
     with pytest.raises(DataError, match="1 peaks lie beyond the end of their chromosome"):
         find_peaks(spec, tmp_path / "p.narrowPeak", path=tmp_path / "x.bed")
+
+
+NARROW = [f"chr{n}\t{1000 + n}\t{1400 + n}\tp{n}\t1000\t.\t{n}.5\t{n}0\t{n}\t7" for n in range(1, 7)]
+XLS = ["# macs", "chr\tstart\tend\tlength\tabs_summit\tpileup\t-log10(pvalue)\tfold_enrichment\t-log10(qvalue)\tname"]
+XLS += [f"chr{n}\t{1001 + n}\t{1400 + n}\t400\t{1008 + n}\t9\t{n}0\t{n}.5\t{n}\tp{n}" for n in range(1, 7)]
+FORMATS = {
+    "ENCFF000ABC.bed.gz": NARROW,
+    "idr.optimal_peak.regionPeak.gz": NARROW,
+    "x.narrowPeak": ["track type=narrowPeak", *NARROW],
+    "ENCFF000DEF.bed.gz": [row.rsplit("\t", 1)[0] for row in NARROW],
+    "x.broadPeak.gz": [row.rsplit("\t", 1)[0] for row in NARROW],
+    "x_peaks.xls": XLS,
+    "x_summits.bed": [f"chr{n}\t{1007 + n}\t{1008 + n}\tp{n}\t{n}0" for n in range(1, 7)],
+    "three.bed": ["\t".join(row.split("\t")[:3]) for row in NARROW],
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_of_peaks_in_a_dataset(tiny_dataset: Path, tmp_path: Path, name: str) -> None:
+    text = ("\n".join(FORMATS[name]) + "\n").encode()
+    (tiny_dataset.parent / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    spec = with_lines(tiny_dataset, f"peaks: {{mine: {name}}}", drop=("peaks",))
+    assert check_dataset(spec, 300, 500).ok
+    found = find_peaks(spec, tmp_path / "p.narrowPeak")
+    assert found is not None
+    assert (found.kind, found.label, len(found.table)) == ("peaks", f"peaks of {name}", 6)
+    if name != "three.bed":
+        assert found.table["score"].tolist() == [60, 50, 40, 30, 20, 10]
+    if "xls" in name or "arrow" in name or "region" in name:
+        assert (found.table["summit_bp"] == 7).all()
+        assert found.table["q_value"].tolist() == [6, 5, 4, 3, 2, 1]
 
 
 def test_what_is_asked_for_comes_before_what_there_is(
