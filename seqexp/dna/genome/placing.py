@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -65,8 +66,8 @@ def find_chromosomes(genes: GeneTable, spec: DatasetSpec, reference: Reference) 
         partners |= {by_accession[key] for name in told if (key := accessions.find(name)) is not None}
         if names.find(chrom) is not None or len(partners) == 1:
             found[chrom] = names.find(chrom) or partners.pop()
-    taken = list(found.values())
-    found = {chrom: name for chrom, name in found.items() if taken.count(name) == 1 or names.find(chrom) == name}
+    taken = Counter(found.values())
+    found = {chrom: name for chrom, name in found.items() if taken[name] == 1 or names.find(chrom) == name}
     return found or match_names(chroms, reference.chrom_sizes, spec.genes, spec.fasta)
 
 
