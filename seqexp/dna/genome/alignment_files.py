@@ -102,6 +102,8 @@ def read_facts(path: Path, file_format: str) -> AlignmentFacts:
 
 
 def _open(path: Path) -> IO[bytes]:
+    if path.exists() and not path.is_file():  # MACS3 reads a file twice, and a pipe could wait for ever
+        raise DataError("this is no regular file", where=path, expected=_EXPECTED)
     with open(path, "rb") as probe:
         is_gzip = probe.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if is_gzip else open(path, "rb")  # type: ignore[return-value]

@@ -100,6 +100,8 @@ def finite_numbers(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
 
 
 def _open(path: Path) -> IO[bytes]:
+    if path.exists() and not path.is_file():  # a pipe could wait for ever
+        raise DataError("this is no regular file", where=path, expected="a text file")
     with open(path, "rb") as probe:
         opener = _OPENERS.get(probe.read(2), open)
     return opener(path, "rb")  # type: ignore[operator, no-any-return]

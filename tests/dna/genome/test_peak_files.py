@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 
 from seqexp.core.errors import DataError
 from seqexp.dna.elements.peaks import read_peaks
+from seqexp.dna.genome.alignment_files import detect_format
 from seqexp.dna.genome.peak_files import read_peak_file
 
 NARROW = ["chr1\t100\t300\t.\t1000\t.\t3.5\t2\t-1\t50", "chr1\t1000\t1400\t.\t1000\t.\t50.25\t90\t80\t333"]
@@ -158,3 +160,11 @@ def test_one_damaged_row_is_named_and_does_not_change_the_format(
 def test_empty_peaks(tmp_path: Path) -> None:
     for text in ("", "# nothing\n", "track name=x\n"):
         assert read_peaks(write(tmp_path / "x.broadPeak.gz", text)).empty
+
+
+def test_pipes_and_folders_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        for read in (read_peak_file, detect_format):
+            with pytest.raises(DataError, match="no regular file"):
+                read(path)
