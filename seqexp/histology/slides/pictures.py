@@ -108,7 +108,7 @@ def _png_decoder(mode: str, has_key: bool) -> _Decoder:
 
 
 def _pillow_decoder(kind: str, mode: str) -> _Decoder | None:
-    """Decoded in memory, up to 4 bytes per pixel, and converted a band of rows at a time."""
+    """Decoded in memory (6 bytes per pixel; JPEG 2000: 19) and converted a band of rows at a time."""
     if mode not in _MODES:
         return None
     converted, colours = _MODES[mode]
