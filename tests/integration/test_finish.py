@@ -147,7 +147,7 @@ def test_peaks_on_unknown_chromosomes_are_told_and_peaks_of_another_genome_refus
     peaks.write_text("\n".join([*own, "HLA-A\t5\t900\tp\t1000\t.\t9\t-1\t-1\t-1"]).replace("chr", "CHR0") + "\n")
     data, source = Run.open(finished).datamodule, FinishSettings(peaks=PeakSource(peaks))
     found = element_steps.get_peaks(data, tmp_path, source)
-    assert found.notes == ("1 of 61 rows of mine.bed are left out: genome.fa has no chromosome named HLA-A",)
+    assert found.notes == ("1 of 61 rows of mine.bed are left out: no chromosome of genome.fa is named HLA-A",)
     assert sorted(found.table["chrom"].unique()) == [f"chr{n}" for n in range(1, 7)]
     peaks.write_text("NC_000001.11\t5\t900\n")
     assert main(["report", "--run-dir", str(finished), "--peaks", str(peaks)]) == 2

@@ -107,10 +107,8 @@ def resolve_names(
     lost = {str(chrom): int(count) for chrom, count in chroms[~is_known].value_counts(sort=False).items()}
     if not lost:
         return Resolved(kept)
-    told = (
-        f"{sum(lost.values()):,} of {len(table):,} rows of {_short(table_file)} are left out: {_short(names_file)} has "
-    )
-    return Resolved(kept, lost, told + f"no chromosome named {_some(list(lost))}")
+    told = f"{sum(lost.values()):,} of {len(table):,} rows of {_short(table_file)} are left out: "
+    return Resolved(kept, lost, told + f"no chromosome of {_short(names_file)} is named {_some(list(lost))}")
 
 
 def match_names(
@@ -134,7 +132,7 @@ def match_names(
     if wanted and not found:
         raise DataError(
             f"no chromosome name of {_short(wanted_file)} occurs in {_short(available_file)}",
-            where=f"{wanted_file} has {_some(wanted)}; {available_file} has {_some(available)}",
+            where=f"names of {wanted_file}: {_some(wanted)}; of {available_file}: {_some(available)}",
             expected="the same chromosome names (chr1, CHR1, chr01 and 1, chrM and MT are taken as equal)",
             fix="use files of the same assembly, or rename the chromosomes of one of them (RefSeq accessions by the "
             "assembly report)",

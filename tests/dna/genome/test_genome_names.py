@@ -79,7 +79,7 @@ def test_a_table_takes_the_names_of_another_file_and_what_is_lost_is_told() -> N
     assert found.table.to_dict("list") == {"chrom": ["chr1", "chrM", "chr1"], "start": [0, 2, 4]}
     assert found.table.index.tolist() == [0, 1, 2]
     assert found.lost == {"HLA-A": 2}
-    assert found.told == "2 of 5 rows of peaks.bed are left out: genome.fa has no chromosome named HLA-A"
+    assert found.told == "2 of 5 rows of peaks.bed are left out: no chromosome of genome.fa is named HLA-A"
     whole = resolve_names(table.iloc[[0]], ["chr1"], "peaks.bed", "genome.fa")
     assert (whole.lost, whole.told) == ({}, "")
 
