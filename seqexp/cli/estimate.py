@@ -93,7 +93,9 @@ def _measure_apart(
     command = [sys.executable, "-m", "seqexp", "estimate", "--measure", *flags, *overrides]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1]
+        told = done.stderr.strip()
+        lines = told[told.rfind("error: ") :].splitlines() if "error: " in told else told.splitlines()[-1:]
+        reason = " ".join(" ".join(lines).split()) or f"ended with status {done.returncode}"
         raise ConfigError(
             f"a step on {batch_size} windows of {length:,} bp does not run: {reason}",
             expected="a config that can be trained",

@@ -15,11 +15,13 @@ from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.yaml import dump_yaml, load_yaml
 from seqexp.dna.genome.reference import Reference
+from seqexp.dna.models.masked import save_kept
 from seqexp.training.checkpoints import read_checkpoint
 from seqexp.training.fit import run_fit
 from seqexp.training.predict import predict_run
 from seqexp.training.run import Run
 
+PARTS = "seqexp.dna"
 NETWORK = {"num_tracks": 2, "width": 8, "bin_bp": 32, "dilations": [1], "num_covariates": 1}
 
 
@@ -178,7 +180,7 @@ def test_seen_genes_are_known_by_their_place(run_dir: Path, other: Path) -> None
     for name in ("atac.bw", "h3k27ac.bw"):
         _rename_chromosomes(other / name)
     splits = {"by": "chromosome", "train": "rest", "val": ["scaffold_5"], "test": ["scaffold_1"]}
-    edit_description(other, splits=splits, blacklist=None)
+    edit_description(other, splits=splits, blacklist=None, peaks={}, truth=None)
     assert (opened(run_dir, other).datamodule.labels[:10] == "train").all()
     letters = str.maketrans("ACGT", "CATG")
     lines = fasta.splitlines()
@@ -240,6 +242,31 @@ def test_a_checkpoint_without_the_facts(run_dir: Path, other: Path, capsys: pyte
     torch.save(content, path)
     with pytest.raises(DataError, match="cannot be read"):
         Run.open(run_dir, path)
+
+
+def test_frozen_masks_belong_to_the_rows_of_a_table(run_dir: Path, other: Path, tmp_path: Path) -> None:
+    """Masks are kept per row: on another table they would be those of other genes."""
+    save_kept(tmp_path / "kept.npz", np.ones((60, 16), dtype=bool), 256, bin_bp=32)
+    content = load_yaml(config(tmp_path, other))
+    content["model"]["network"] = {
+        "class_path": "seqexp.dna.models.masked.MaskedExpression",
+        "init_args": {
+            "stem": {"class_path": f"{PARTS}.encoders.conv.SequenceStem", "init_args": {"width": 8, "bin_bp": 32}},
+            "predictor": {"class_path": f"{PARTS}.encoders.conv.ConvEncoder", "init_args": {"width": 8}},
+            "head": {
+                "class_path": f"{PARTS}.heads.expression.ExpressionHead",
+                "init_args": {"width": 8, "num_covariates": 1},
+            },
+            "masks": str(tmp_path / "kept.npz"),
+        },
+    }
+    dump_yaml(content, tmp_path / "c.yaml")
+    run_fit(tmp_path / "run", [str(tmp_path / "c.yaml")])
+    assert len(predict_run(Run.open(tmp_path / "run"))) == 60
+    table = pd.read_csv(other / "genes.tsv", sep="\t")
+    table[::-1].to_csv(other / "genes.tsv", sep="\t", index=False)
+    with pytest.raises(DataError, match="a mask per row of the gene table"):
+        Run.open(tmp_path / "run")
 
 
 def test_training_goes_on_with_the_same_data_only(run_dir: Path, other: Path, tmp_path: Path) -> None:
