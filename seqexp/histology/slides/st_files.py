@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -85,11 +88,10 @@ def _counts(path: Path) -> tuple[pd.Index, pd.Index, NDArray[np.float64]]:
     The header is read on its own: pandas would take one cell too many in front of the rows for a name without a
     heading, and move every count under its neighbour's gene.
     """
-    header = read_csv(path, sep="\t", header=None, nrows=1)
+    symbols = _header(path)
     frame = read_csv(path, sep="\t", header=None, skiprows=1, dtype={0: str}, low_memory=False)
-    if not len(frame) or frame.shape[1] < 2:
+    if not symbols or not len(frame) or frame.shape[1] < 2:
         raise DataError("the table of counts is empty", where=path, expected="spots x genes, raw")
-    symbols = [str(cell) for cell in header.iloc[0]]
     num = frame.shape[1]
     if len(symbols) == num:
         symbols = symbols[1:]
@@ -106,6 +108,18 @@ def _counts(path: Path) -> tuple[pd.Index, pd.Index, NDArray[np.float64]]:
             f"column {nameless[0] + 2} has no gene above it", where=path, expected="a gene above every count"
         )
     return pd.Index(frame[0]), pd.Index(symbols), _values(frame.iloc[:, 1:], symbols, path)
+
+
+def _header(path: Path) -> list[str]:
+    """Cells of the first line; a table of one line and 15,000 columns costs pandas more than all the counts."""
+    try:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig") as handle:
+            return next(csv.reader(handle, delimiter="\t"), [])
+    except FileNotFoundError as error:
+        raise DataError("no such file", where=path, fix="check the path") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"the table cannot be read: {error}", where=path, expected="a complete text table") from error
 
 
 def _values(frame: pd.DataFrame, symbols: list[str], path: Path) -> NDArray[np.float64]:

@@ -14,7 +14,10 @@ from seqexp.cli.main import main
 from seqexp.core.yaml import dump_yaml, load_yaml
 from seqexp.histology.slides import SlideSet, spot_graph
 from seqexp.histology.slides.check import check_slides
+from seqexp.histology.slides.joining import Origin, join
+from seqexp.histology.slides.orientation import array_layout, require_orientation, require_proportions
 from seqexp.histology.slides.spaceranger import read_spaceranger
+from seqexp.histology.slides.st_files import read_st
 
 pytestmark = pytest.mark.realdata
 
@@ -67,12 +70,31 @@ def test_her2st_folds_never_choose_genes_on_the_test_section(her2st: SlideSet) -
         assert np.isfinite(fold.targets).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "mpp", "num_spots"), [("her2st/B4", 0.688, 283), ("her2st_lowres/A1", 3.2, 346), ("mob/MOB2", 4.46, 407)]
+)
+def test_legacy_sections_lie_upright_in_their_images(mirror: Path, name: str, mpp: float, num_spots: int) -> None:
+    folder, section = name.split("/")
+    files = mirror / folder / "counts" / f"{section}.tsv.gz", mirror / folder / "spots" / f"{section}_selection.tsv"
+    table = join(read_st(*files), Origin(section, section, "patient", mpp, platform="ST"), name)
+    assert len(table) == num_spots
+    require_orientation(table, name)
+    require_proportions(table, name)
+    layout = array_layout(table.frame)
+    assert layout is not None
+    assert layout.is_upright
+    assert layout.off_steps.max() < 1
+
+
 def test_visium_section(mirror: Path) -> None:
     raw = read_spaceranger(mirror / "visium_mini" / "section1")
     assert len(raw.positions)
     frame = raw.positions.assign(slide="s", platform="Visium", x_um=raw.positions["x_px"], y_um=raw.positions["y_px"])
     graph = spot_graph(frame.reset_index(drop=True), "hex")
     assert np.diff(graph.indptr).max() <= 6
+    table = join(raw, Origin("s", "s", "patient", 1.0, platform="Visium"), "visium_mini")
+    require_orientation(table, "visium_mini")
+    require_proportions(table, "visium_mini")
 
 
 @pytest.mark.parametrize(("mpp", "status"), [(0.688, "ok"), (0.73, "warn"), (0.63, "warn")])

@@ -22,7 +22,9 @@ def write(folder: Path, counts: str, spots: str = SPOTS) -> tuple[Path, Path]:
     return paths
 
 
-@pytest.mark.parametrize("header", ["\tA\tB\tC", "A\tB\tC", "spot\tA\tB\tC", "anything\tA\tB\tC", '""\t"A"\t"B"\t"C"'])
+@pytest.mark.parametrize(
+    "header", ["\tA\tB\tC", "A\tB\tC", "spot\tA\tB\tC", "anything\tA\tB\tC", "\ufeffA\tB\tC", '""\t"A"\t"B"\t"C"']
+)
 def test_a_header_with_and_without_a_heading(tmp_path: Path, header: str) -> None:
     raw = read_st(*write(tmp_path, f"{header}\n{ROWS}"))
     assert raw.panel.symbols == ("A", "B", "C")
