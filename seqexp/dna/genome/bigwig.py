@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,7 @@ class BigWig:
         self._index = BigWigIndex(self.path)
         self._names = {number: chrom for chrom, (number, _) in self._index.chroms.items()}
         self._order = self._index.order
+        self._head = struct.Struct(self._order + "IIIIIBBH")
 
     def chroms(self) -> dict[str, int]:
         """Length in bp by chromosome."""
@@ -78,14 +80,15 @@ class BigWig:
         if len(parts) != 1:
             parts = [_joined(parts)]
         starts, ends, values = parts[0]
-        # Blocks are sorted, so what overlaps is one stretch of them unless the file is unusual.
-        is_hit = (ends > start) & (starts < end)
-        return Intervals(starts[is_hit], ends[is_hit], values[is_hit])
+        hit = ((ends > start) & (starts < end)).nonzero()[0]
+        if len(hit) and hit[-1] - hit[0] + 1 == len(hit):  # one stretch, unless the file is unusual
+            hit = slice(hit[0], hit[-1] + 1)  # type: ignore[assignment]
+        return self._checked(chrom, Intervals(starts[hit], ends[hit], values[hit]))
 
     def values(self, chrom: str, start: int, end: int) -> NDArray[np.float32]:
         """Value of every base (L,), NaN where there is none; the stretch must lie inside the chromosome."""
         starts, ends, values = self.intervals(chrom, start, end)
-        starts, ends = np.clip(starts - start, 0, end - start), np.clip(ends - start, 0, end - start)
+        starts, ends = np.maximum(starts - start, 0), np.minimum(ends - start, end - start)
         if (starts[1:] < ends[:-1]).any():
             return _painted(starts, ends, values, end - start)
         edges = np.empty(2 * len(starts) + 2, dtype=np.int64)
@@ -97,7 +100,8 @@ class BigWig:
     def blocks(self) -> Iterator[tuple[str, Intervals]]:
         """Chromosome and intervals of every block."""
         for number, offset, size in self._index.blocks(0, (1 << 64) - 1):
-            yield self._name(number), self._block(number, offset, size)
+            name = self._name(number)
+            yield name, self._checked(name, self._block(number, offset, size))
 
     def summary(self) -> Summary:
         """What the track holds.
@@ -155,19 +159,16 @@ class BigWig:
             raw = self._decompressed(raw, offset)
         if len(raw) < _HEADER_BYTES:
             raise self._index.damaged(f"a block of {len(raw)} bytes at {offset}")
-        head = np.frombuffer(raw, self._order + "u4", 5)
-        kind, count = raw[20], int(np.frombuffer(raw, self._order + "u2", 1, 22)[0])
+        found, start, _, step, span, kind, _, count = self._head.unpack_from(raw)
         num_words = _WORDS.get(kind, 0)
-        if head[0] != number or not num_words or len(raw) < _HEADER_BYTES + 4 * num_words * count:
+        if found != number or not num_words or len(raw) < _HEADER_BYTES + 4 * num_words * count:
             raise self._index.damaged(f"the block at {offset} is not what its index says")
         words = np.frombuffer(raw, self._order + "u4", num_words * count, _HEADER_BYTES).reshape(count, num_words)
         values = words[:, -1].view(self._order + "f4").astype(np.float32)
-        start, step, span = int(head[1]), int(head[3]), int(head[4])
         starts = start + step * np.arange(count, dtype=np.int64) if kind == 3 else words[:, 0].astype(np.int64)
         ends = words[:, 1].astype(np.int64) if kind == 1 else starts + span
         if (starts >= ends).any():
             raise self._index.damaged(f"the block at {offset} holds an interval that ends before it starts")
-        self._require_values(self._name(number), starts, values)
         return Intervals(starts, ends, values)
 
     def _decompressed(self, raw: bytes, offset: int) -> bytes:
@@ -180,16 +181,17 @@ class BigWig:
             raise self._index.damaged(f"the block at {offset} cannot be decompressed: it does not end")
         return found
 
-    def _require_values(self, chrom: str, starts: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        is_bad = np.abs(values) > LARGEST_VALUE
+    def _checked(self, chrom: str, found: Intervals) -> Intervals:
+        is_bad = np.abs(found.values) > LARGEST_VALUE
         if is_bad.any():
             first = int(np.argmax(is_bad))
             raise DataError(
-                f"the track holds {values[first]:.4g} at {chrom}:{starts[first]}",
+                f"the track holds {found.values[first]:.4g} at {chrom}:{found.starts[first]}",
                 where=self.path,
                 expected=f"finite values of at most {LARGEST_VALUE:g}",
                 fix="make the track again without infinite values; leave out bases without a value",
             )
+        return found
 
 
 def open_bigwig(path: str | Path) -> BigWig:

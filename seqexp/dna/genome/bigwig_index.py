@@ -197,7 +197,7 @@ class BigWigIndex:
         low, high = np.uint64(start), np.uint64(end)
         while stack:
             node = self._node(self._once(stack.pop(), seen))
-            hit = np.flatnonzero((node.ends > low) & (node.starts < high))
+            hit = ((node.ends > low) & (node.starts < high)).nonzero()[0]
             if node.is_leaf:
                 yield node, hit.tolist()
             else:
