@@ -99,3 +99,35 @@ def test_at_budget_and_curve() -> None:
     assert recall[-1] == 1.0
     assert precision[0] == 1.0
     assert area == pytest.approx(0.5 + 0.5 * 2 / 3)
+
+
+@pytest.mark.parametrize("chrom", ["1", "CHR1", "chr01"])
+def test_other_names_of_the_chromosome_and_names_of_none(masks: MaskSet, chrom: str) -> None:
+    rows = [(chrom, 112, 126, 2.0, 5, "a"), ("chr2", 100, 140, 9.0, 5, "b")]
+    table = pd.DataFrame(rows, columns=["chrom", "start", "end", "score", "summit_bp", "gene_id"])
+    same = table.assign(chrom=["chr1", "chr2"])
+    assert planted_bins(table, masks).tolist() == planted_bins(same, masks).tolist()
+    assert planted_bins(table, masks).sum() == 2  # an element of gene b on another chromosome is not in its window
+    assert peak_scores(table, masks).tolist() == peak_scores(same, masks).tolist()
+    assert peak_scores(table, masks).max() == 2
+    for score in (planted_bins, peak_scores):
+        with pytest.raises(DataError, match="occurs in the genome of the masks"):
+            score(table.assign(chrom="NC_000001.11"), masks)
+
+
+def test_a_peak_of_any_score_ranks_above_none(masks: MaskSet) -> None:
+    rows = [("chr1", 100, 110, -4.0, 5), ("chr1", 120, 130, 0.0, 5)]
+    peaks = pd.DataFrame(rows, columns=["chrom", "start", "end", "score", "summit_bp"])
+    assert peak_scores(peaks, masks).tolist() == [[1, 0, 5, 0], [5, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_have_no_area(bad: float) -> None:
+    is_planted, scores = np.array([[True, False, True]]), np.array([[0.3, bad, 0.1]])
+    for scored in (score_truth, curve):
+        with pytest.raises(DataError, match="1 scores are not finite"):
+            scored(scores, is_planted)
+    used = np.array([[True, False, True]])
+    assert score_truth(scores, is_planted, is_used=used).value == 1.0  # a bin that does not count may hold anything
+    with pytest.raises(DataError, match="no bin is planted"):
+        curve(np.zeros((1, 3)), np.zeros((1, 3), dtype=bool))

@@ -245,6 +245,12 @@ def test_seeds_names_and_errors() -> None:
     pd.testing.assert_frame_equal(*same)
     alias = feature_enrichment(kept, masks, {"f": features["f"].assign(chrom="1")}, 20, seed=1)
     pd.testing.assert_frame_equal(alias, same[0])
+    elsewhere = pd.DataFrame({"chrom": ["HLA-A", "chrUn"], "start": [0, 5], "end": [900, 90]})
+    more = feature_enrichment(kept, masks, {"f": pd.concat([features["f"], elsewhere], ignore_index=True)}, 20, seed=1)
+    assert more["num_lost"].tolist() == [2]  # counted, and nothing else changes
+    pd.testing.assert_frame_equal(more.assign(num_lost=0), same[0])
+    with pytest.raises(DataError, match="no chromosome name of feature f occurs in the genome of the masks"):
+        feature_enrichment(kept, masks, {"f": elsewhere}, 20)
     with pytest.raises(DataError, match="feature f"):
         feature_enrichment(kept, masks, {"f": features["f"].assign(chrom="chrX")}, 20)
     with pytest.raises(DataError, match="no features"):
