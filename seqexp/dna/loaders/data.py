@@ -20,7 +20,6 @@ from seqexp.dna.genome.dataset import DatasetSpec, load_dataset
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.opening import open_files
-from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
 from seqexp.dna.loaders.augment import Augmentation
@@ -134,6 +133,7 @@ class SequenceData(pl.LightningDataModule):
         self._known: Fitted | None = None  # what a checkpoint says of the data it was trained on
         self._saved_transform: TargetTransform | None = None  # all that checkpoints of earlier versions say
         self.notes: list[str] = []
+        self._seen: NDArray[np.str_] | None = None
         self.num_test_seen = 0
         self.spec: DatasetSpec
         self.genes: GeneTable
@@ -162,12 +162,12 @@ class SequenceData(pl.LightningDataModule):
         known, names = self._known, self.tracks
         if known is not None:
             names, self.notes = known.match(self.spec, self.tracks, self.contacts, self._window)
-        reference, tracks, self.genes = open_files(self.spec, names, self._window[:2])
-        self._blacklist: IntervalIndex | None = self.spec.read_blacklist(reference.chrom_sizes)
-        self._split(reference)
-        self.notes += require_usable(self.spec, reference, tracks, self.genes, labels=self.labels, around=self._window)
-        self._contacts = self._open_contacts(reference.chrom_sizes) if self.contacts else None
-        self._reference = reference
+        self._reference, tracks, self.genes = open_files(self.spec, names, self._window[:2])
+        self._blacklist: IntervalIndex | None = self.spec.read_blacklist(self._reference.chrom_sizes)
+        self._split()
+        opened = (self.spec, self._reference, tracks, self.genes)
+        self.notes += require_usable(*opened, labels=self.labels, around=self._window)
+        self._contacts = self._open_contacts(self._reference.chrom_sizes) if self.contacts else None
         self._expression = expression = self.genes.frame[self.spec.expression].to_numpy(np.float64)
         if known is None:
             blank = make_transform(self.spec.transform, raw_unit=self.spec.expression_unit)
@@ -176,7 +176,7 @@ class SequenceData(pl.LightningDataModule):
         else:
             self.transform, self._scale = known.transform, known.covariates
         self._covariates = self._scale.apply(self.genes)
-        self._source: WindowSource = FileSource(reference, tracks, self.signal_bin_bp)
+        self._source: WindowSource = FileSource(self._reference, tracks, self.signal_bin_bp)
         if self.source == "store":
             prepare_store(self.spec, self._store_path(self.spec), self.tracks)  # does nothing if it is up to date
             self._source = StoreSource(self._store_path(self.spec), tracks.names, self.signal_bin_bp)
@@ -283,7 +283,7 @@ class SequenceData(pl.LightningDataModule):
         return collect_statistics(self.dataset("train"), self.seed, self._scale.names)
 
     def fingerprint(self) -> str:
-        """Identity of the input files and their description."""
+        """Identity of the input files and their description; reads every file once."""
         self._require_setup()
         return self._fingerprint
 
@@ -293,14 +293,14 @@ class SequenceData(pl.LightningDataModule):
 
     @cached_property
     def _fingerprint(self) -> str:
-        return self.spec.fingerprint()  # reads every file once
+        return self.spec.fingerprint()
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _store_path(self, spec: DatasetSpec) -> Path:
         return Path(self.store_folder) if self.store_folder is not None else spec.folder / "store"
 
-    def _split(self, reference: Reference) -> None:
+    def _split(self) -> None:
         """Label the genes; leaks are looked for in windows as wide as shifts can make them."""
         shift_bp = self.augmentation.max_shift_bp
         self._wide = windows = self.genes.windows(self.upstream_bp + shift_bp, self.downstream_bp + shift_bp)
@@ -309,10 +309,8 @@ class SequenceData(pl.LightningDataModule):
         limits = {"train": min(of_train, default=None), "val": self.max_genes, "test": self.max_genes}
         self.labels = limited(self.labels, limits, self.seed)
         self.leak_report = check_leaks(self.genes, windows, self.labels)
-        self._seen: NDArray[np.str_] | None = None
         if self._known is not None:
-            own = self.genes.windows(self.upstream_bp, self.downstream_bp)
-            self._seen = self._known.seen.among(self.genes, own, reference)
+            self._seen = self._known.seen.among(self.genes, self.genes.windows(*self._window[:2]), self._reference)
             self.notes += seen_notes(self.labels, self._seen, self.genes.frame["gene_id"].tolist(), "gene")
             self.num_test_seen = num_moved(self.labels, self._seen)
             self.labels = relabelled(self.labels, self._seen)
