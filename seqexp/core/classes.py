@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,11 +12,31 @@ from typing import Any
 from seqexp.core.errors import ConfigError
 
 _allowed: ContextVar[tuple[str, ...] | None] = ContextVar("allowed_classes", default=None)
+_own: set[str] = set()  # classes that the caller's own code has named to this process: their code has run already
 
 
 def allowed_packages() -> tuple[str, ...] | None:
     """Packages beside seqexp whose classes a config may name; None where the caller's own code decides."""
     return _allowed.get()
+
+
+def own_classes() -> tuple[str, ...]:
+    """Classes of configs that this process was given by the caller's own code, so that its run folders open again."""
+    return tuple(sorted(_own))
+
+
+def remember_own_classes(settings: Any) -> None:
+    """Note every ``class_path`` in the settings of a config that is the caller's own code."""
+    if isinstance(settings, dict):
+        if isinstance(path := settings.get("class_path"), str):
+            module, _, name = path.rpartition(".")
+            kind = getattr(sys.modules.get(module), name, None)
+            # A class is also judged by where it is defined, which may be another module.
+            _own.update({path} if kind is None else {path, f"{kind.__module__}.{kind.__qualname__}"})
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for value in settings:
+            remember_own_classes(value)
 
 
 @contextmanager

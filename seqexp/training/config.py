@@ -16,7 +16,7 @@ from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
-from seqexp.core.classes import allowed_packages
+from seqexp.core.classes import allowed_packages, own_classes, remember_own_classes
 from seqexp.core.errors import ConfigError, SeqexpError
 from seqexp.core.resources import shipped
 from seqexp.core.yaml import load_yaml
@@ -123,7 +123,8 @@ class RunConfig(LightningCLI):
         ``--config PATH`` any number of times and overrides such as ``--model.lr 0.001``, later ones win.
     is_received : bool
         The config lies in a run folder, which may come from anybody: it may name classes of seqexp and of the packages
-        of :func:`seqexp.core.classes.allow_classes` only, also where the caller's own configs may name any.
+        of :func:`seqexp.core.classes.allow_classes` only, also where the caller's own configs may name any; outside of
+        a command it may also name the very classes that the caller has trained in this process.
 
     Attributes
     ----------
@@ -136,7 +137,8 @@ class RunConfig(LightningCLI):
 
     def __init__(self, arguments: list[str], is_received: bool = False) -> None:
         packages = allowed_packages()
-        with only_classes_of(packages or () if is_received else packages):
+        is_own = packages is None and not is_received
+        with only_classes_of(own_classes() if packages is None and is_received else packages):
             super().__init__(
                 ExpressionTask,
                 LightningDataModule,
@@ -149,6 +151,8 @@ class RunConfig(LightningCLI):
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,
             )
+        if is_own:
+            remember_own_classes(self.settings)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options of a run; one seed serves task and data too."""

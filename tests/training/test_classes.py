@@ -116,6 +116,18 @@ def test_the_callers_own_code_is_free(tmp_path: Path, stranger: Path) -> None:
         run_fit(tmp_path / "run", [TINY], ["--model.network.class_path=strange_package.Net"])
 
 
+def test_what_the_caller_trained_opens_again_from_python_alone(tmp_path: Path, stranger: Path) -> None:
+    flags = ["--model.network.class_path=stranger.Net", "--trainer.max_epochs=1"]
+
+    def train_and_open() -> None:
+        run_fit(tmp_path / "run", [TINY], flags)
+        assert type(Run.open(tmp_path / "run").task.network).__name__ == "Net"
+
+    contextvars.Context().run(train_and_open)
+    with allow_classes(), pytest.raises(ConfigError, match="not imported"):  # as every command does
+        Run.open(tmp_path / "run")
+
+
 def test_parts_of_lightning_that_configs_use(tmp_path: Path) -> None:
     stopping = "{class_path: EarlyStopping, init_args: {monitor: val_loss}}"
     rates = "{class_path: pytorch_lightning.callbacks.LearningRateMonitor}"
