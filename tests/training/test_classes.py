@@ -121,7 +121,7 @@ def test_what_the_caller_trained_opens_again_from_python_alone(tmp_path: Path, s
 
     def train_and_open() -> None:
         run_fit(tmp_path / "run", [TINY], flags)
-        assert type(Run.open(tmp_path / "run").task.network).__name__ == "Net"
+        assert type(Run.open(tmp_path / "run").task.network).__name__ == "TinyNet"
 
     contextvars.Context().run(train_and_open)
     with allow_classes(), pytest.raises(ConfigError, match="not imported"):  # as every command does

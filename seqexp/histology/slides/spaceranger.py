@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.json import load_json
+from seqexp.core.json_file import load_json
 from seqexp.core.yaml_fields import number
 from seqexp.histology.slides.feature_matrix import read_feature_matrix
 from seqexp.histology.slides.flags import read_flags
