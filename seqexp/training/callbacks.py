@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -133,7 +134,20 @@ class StopEarly(EarlyStopping):
 
 
 class RewindLog(Callback):
-    """Takes back logged rows that lie after the step a run resumes from."""
+    """Takes back logged rows that lie after the step a run resumes from, also in a folder that was moved."""
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Name checkpoints by where they lie now: Lightning forgets the best score of a run that was moved."""
+        for callback in trainer.checkpoint_callbacks:
+            state = checkpoint["callbacks"].get(callback.state_key)
+            folder = getattr(callback, "dirpath", None)
+            if state and folder:
+                old = {name: state[name] for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+                state.update({name: str(Path(folder, Path(path).name)) if path else "" for name, path in old.items()})
+                best = state["best_k_models"].items()
+                state.update(dirpath=folder, best_k_models={str(Path(folder, Path(p).name)): v for p, v in best})
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Called once the step is restored."""

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.apply_func import convert_tensors_to_scalars
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
+from seqexp.training.loggers import CsvLog
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -137,14 +139,29 @@ class LastCheckpoint(Checkpoint):
         every = trainer.val_check_batch
         is_validation_next = trainer.is_last_batch or (every is not None and batches % every == 0)
         if is_due and trainer.global_step != self._saved_step and not is_validation_next:
-            self._save(trainer)
+            self._save(trainer, is_epoch_end=False)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save after an epoch, its validation included."""
-        self._save(trainer)
+        self._save(trainer, is_epoch_end=True)
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _save(self, trainer: pl.Trainer, is_epoch_end: bool) -> None:
         self._saved_step = trainer.global_step
+        _log_ahead(trainer, is_epoch_end)
         for logger in trainer.loggers:  # rows up to this step are on disk before the step can be resumed from
             logger.save()
         trainer.save_checkpoint(self.path)
+
+
+def _log_ahead(trainer: pl.Trainer, is_epoch_end: bool) -> None:
+    """Log the step or epoch that has just ended: Lightning does so after its checkpoint, and a kill may come between.
+
+    To the CSV alone, in which the same row is then written once more.
+    """
+    connector = trainer._logger_connector
+    if is_epoch_end or connector.should_update_logs:
+        metrics = {"epoch": trainer.current_epoch, **convert_tensors_to_scalars(connector.metrics["log"])}
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped - int(is_epoch_end)
+        for logger in trainer.loggers:
+            if isinstance(logger, CsvLog):
+                logger.log_metrics(metrics, step)

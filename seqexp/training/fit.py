@@ -21,6 +21,7 @@ from seqexp.training.length import require_validation
 from seqexp.training.loggers import make_loggers
 from seqexp.training.processes import is_first_process
 from seqexp.training.quiet import quiet_lightning
+from seqexp.training.resuming import check_resumable
 
 
 def run_fit(
@@ -81,8 +82,10 @@ def run_fit(
     settings.datamodule.setup("fit")
     for note in getattr(settings.datamodule, "notes", ()):
         print(f"note: {note}", file=sys.stderr)
-    if previous is not None:  # likewise data on which the run cannot go on
-        settings.datamodule.load_state_dict(data_state(settings.datamodule, read_checkpoint(folder / LAST)))
+    if previous is not None:  # likewise a checkpoint, or data, from which the run cannot go on
+        saved = read_checkpoint(folder / LAST)
+        settings.datamodule.load_state_dict(data_state(settings.datamodule, saved))
+        check_resumable(saved, settings.model, trainer, folder / LAST)
     require_validation(trainer, settings.datamodule)
     with own_run(folder):
         _previous(folder, overwrite, resume)  # again: another process may have been here before us

@@ -132,9 +132,11 @@ def _write_fasta(path: Path, codes: dict[str, NDArray[np.uint8]], width: int = 1
 
 
 def _write_fragments(path: Path, fragments: Fragments) -> None:
-    with gzip.open(path, "wt", compresslevel=3) as handle:
+    # No name and no time in its header: the same fragments are the same file.
+    with open(path, "wb") as file, gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0) as handle:
         for chrom, (starts, ends) in fragments.items():
-            handle.writelines(f"{chrom}\t{start}\t{end}\n" for start, end in zip(starts.tolist(), ends.tolist()))
+            rows = (f"{chrom}\t{start}\t{end}\n" for start, end in zip(starts.tolist(), ends.tolist()))
+            handle.write("".join(rows).encode())
 
 
 def _write_tables(folder: Path, genome: Genome) -> None:
