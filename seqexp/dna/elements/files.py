@@ -69,12 +69,13 @@ def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Pa
         Elements of :func:`seqexp.dna.elements.calling.call_elements`.
     folder : Path
     """
-    folder, sizes = require_writable(folder), masks.chrom_sizes
+    sizes = masks.chrom_sizes
     united, track = merge_elements(elements), masks.merged()
     places = Places.of_masks(masks, "")
     comments = [windows_comment(len(places))]
     windows = pd.DataFrame([(w.chrom, w.start, w.end, w.strand) for w in places.windows], columns=_WINDOW)
     windows = windows.assign(gene_id=places.gene_ids, score=0.0)
+    folder = require_writable(folder)
     per_gene = folder / "elements_per_gene.bed"
     return [
         write_bed(united, folder / "elements.bed", sizes, comments=comments),

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
+from seqexp.core.tables import MAX_POSITION_BP
 from seqexp.dna.elements.merging import Combine, merge_windows
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import Resolved, resolve_names
@@ -60,7 +61,7 @@ class MaskSet:
     ------
     DataError
         Shapes and widths do not fit together, a gene occurs twice, a value is not finite or a mask outside [0, 1],
-        or the length of a chromosome is not known.
+        the length of a chromosome is not known, or a window or the TSS lies outside.
     """
 
     gene_ids: tuple[str, ...]
@@ -84,6 +85,7 @@ class MaskSet:
         unknown = sorted({window.chrom for window in self.windows} - set(self.chrom_sizes))
         if unknown:
             raise DataError(f"chromosome {unknown[0]!r} has no known length", expected="names of the FASTA")
+        self._require_places()
         if len(set(self.gene_ids)) < len(self.gene_ids):
             twice = next(name for name in self.gene_ids if self.gene_ids.count(name) > 1)
             raise DataError(f"gene {twice!r} has two windows", expected="one window per gene")
@@ -97,6 +99,20 @@ class MaskSet:
                 where=f"gene {self.gene_ids[row]}: {self.values[row].min():.4g} to {self.values[row].max():.4g}",
                 expected="masks in [0, 1], or a file that says is_score, as seqexp benchmark discovery writes",
             )
+
+    def _require_places(self) -> None:
+        """Refuse lengths that no chromosome has, windows beside their chromosome and a TSS outside the windows."""
+        for gene_id, window in zip(self.gene_ids, self.windows, strict=True):
+            size = self.chrom_sizes[window.chrom]
+            if not (0 < size <= MAX_POSITION_BP and window.start < size and window.end > 0):
+                raise DataError(
+                    f"window {window.start:,} to {window.end:,} on {window.chrom!r} of {size:,} bp",
+                    where=f"gene {gene_id}",
+                    expected="a window that touches its chromosome",
+                )
+        width = self.values.shape[1] * self.bin_bp
+        if self.tss_offset_bp is not None and not 0 <= self.tss_offset_bp <= width:
+            raise DataError(f"TSS at offset {self.tss_offset_bp:,}", expected=f"0 to {width:,}, inside the windows")
 
     def __len__(self) -> int:
         return len(self.values)
