@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
+import re
 import shutil
 import signal
 import time
 import traceback
 import warnings
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from worlds import SITUATIONS, Situation
 from seqexp.cli.main import main
 
 LIMIT_S = 60
+OF_SLOW = 5
 FAULTS = ("traceback", "crash", "hang", "half-written", "no message", "noise")
 
 
@@ -62,6 +66,20 @@ def case_of(number: int) -> tuple[Situation, Rng]:
     rng = np.random.default_rng([20261128, number])
     table = [situation for situation in SITUATIONS for _ in range(situation.share)]
     return table[number * 37 % len(table)], rng
+
+
+def sample(count: int) -> list[int]:
+    """Numbers of the first cases, of every slow situation only a few."""
+    met: Counter[int] = Counter()
+    numbers = []
+    for number in itertools.count():
+        if len(numbers) == count:
+            return numbers
+        situation, _ = case_of(number)
+        met[id(situation)] += 1
+        if not (situation.is_slow and met[id(situation)] > OF_SLOW):
+            numbers.append(number)
+    return numbers
 
 
 def run_case(number: int, worlds: Path, here: Path, references: dict[str, tuple[str, str]]) -> Outcome:
@@ -130,7 +148,7 @@ def _judged(
         if left:
             return "half-written"
         is_usage = "usage: seqexp" in ran.err
-        return "refused" if is_table or is_usage or ran.err.count("error: ") == 1 else "no message"
+        return "refused" if is_table or is_usage or len(re.findall("^error: ", ran.err, re.M)) == 1 else "no message"
     if situation.name not in ("data check", "features") and len(left) < len(situation.outputs):
         return "same" if situation.world == "made" else "half-written"
     key = " ".join(situation.arguments)

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from campaign import campaign, table_of
-from cases import FAULTS
+from cases import FAULTS, sample
 
 
 def _check(numbers: list[int], folder: Path, is_apart: bool) -> None:
@@ -25,7 +25,7 @@ def _check(numbers: list[int], folder: Path, is_apart: bool) -> None:
 
 
 def test_a_sample(tmp_path: Path) -> None:
-    _check(list(range(200)), tmp_path, is_apart=False)
+    _check(sample(200), tmp_path, is_apart=False)
 
 
 @pytest.mark.slow

@@ -60,6 +60,8 @@ class Situation:
         What the command writes: absent after a refusal, unless it was there before.
     share : int
         Cases of a hundred.
+    is_slow : bool
+        Takes half a second or more: a sample has few of these.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Situation:
     files: tuple[str, ...]
     outputs: tuple[str, ...] = ()
     share: int = 1
+    is_slow: bool = False
 
 
 _DNA = ("dataset.yaml", "genome.fa", "genome.fa.fai", "atac.bw", "genes.tsv", "blacklist.bed", "peaks.narrowPeak")
@@ -114,10 +117,10 @@ SITUATIONS = (
     Situation(
         "data prepare", "made", _PREPARE, ("made/recipe.lock.json", "made/dataset.yaml", "made/genes.tsv"), share=2
     ),
-    Situation("fit", "dna", _FIT, ("config.yaml", *_DNA), ("new",), share=6),
-    Situation("fit", "tissue", _FIT, ("config.yaml", *_SLIDES), ("new",), share=4),
-    Situation("predict", "dna", _PREDICT, (*_RUN, *_DNA), ("out.tsv",), share=6),
-    Situation("predict", "tissue", _PREDICT, (*_RUN, *_SLIDES), ("out.tsv",), share=4),
+    Situation("fit", "dna", _FIT, ("config.yaml", *_DNA), ("new",), share=6, is_slow=True),
+    Situation("fit", "tissue", _FIT, ("config.yaml", *_SLIDES), ("new",), share=4, is_slow=True),
+    Situation("predict", "dna", _PREDICT, (*_RUN, *_DNA), ("out.tsv",), share=6, is_slow=True),
+    Situation("predict", "tissue", _PREDICT, (*_RUN, *_SLIDES), ("out.tsv",), share=4, is_slow=True),
     Situation("elements", "dna", _ELEMENTS, ("run/masks.npz", "run/predictions.tsv"), ("out",), share=8),
     Situation("elements", "dna", _ELEMENTS, (), ("out",), share=2),
     Situation("peaks", "dna", _TRACK, ("atac.bw",), ("p.narrowPeak",), share=4),
@@ -185,10 +188,9 @@ def _write_tissue(folder: Path) -> None:
     network = {"class_path": "seqexp.histology.models.nsl.NSL", "init_args": {"num_genes": 10}}
     arguments = {"dataset": str(folder / "slides.yaml"), "split": "fixed", "patch_px": 8, "features": "colour"}
     _write_config(folder, network, {"class_path": "seqexp.histology.loaders.data.SpotData", "init_args": arguments})
-    _run("fit", "--config", "{here}/config.yaml", "--run-dir", "{here}/run", here=folder)
+    _run("fit", "--config", "{here}/config.yaml", "--run-dir", "{here}/run", "--finish", "false", here=folder)
     torch.manual_seed(0)
     torch.save(timm.create_model(ENCODER, num_classes=0).state_dict(), folder / "weights.pth")
-    shutil.rmtree(folder / "cache", ignore_errors=True)
 
 
 def _write_recipe(folder: Path, dna: Path) -> None:
