@@ -71,6 +71,15 @@ def require_free(folder: Path) -> None:
         raise _busy(folder, holder)
 
 
+def clear_stale(folder: Path) -> None:
+    """Remove the lock of a process that has ended, and what it left half-written; for folders that are only read."""
+    path = folder / LOCK
+    holder = _read(path)
+    if path.exists() and (holder is None or not holder.is_running):
+        with suppress(DataError), own_folder(folder):  # where nothing can be written, it disturbs no reader
+            pass
+
+
 def _take(folder: Path, is_patient: bool) -> None:
     """Write the lock, once nobody else holds it."""
     is_told = False

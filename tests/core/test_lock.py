@@ -15,7 +15,7 @@ import pytest
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, temporary_path
-from seqexp.core.lock import LOCK, own_folder, require_free
+from seqexp.core.lock import LOCK, clear_stale, own_folder, require_free
 from seqexp.core.manifest import MANIFEST, record_files, remove_files, written_files
 from seqexp.core.process import Process, _started
 
@@ -169,3 +169,14 @@ def test_a_manifest_leads_nowhere_else(tmp_path: Path) -> None:
     assert written_files(run) == [run / "link"]
     remove_files(run, written_files(run))
     assert (outside / "file").exists()
+
+
+def test_readers_clear_away_what_has_ended(other: Process, tmp_path: Path) -> None:
+    clear_stale(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    hold(tmp_path, other)
+    clear_stale(tmp_path)
+    assert (tmp_path / LOCK).exists()
+    hold(tmp_path, replace(other, pid=2**22 - 1))
+    clear_stale(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -92,7 +92,7 @@ def bytes_of(folder: Path) -> dict[str, Any]:
 def without_times(folder: Path) -> dict[str, Any]:
     """A dataset folder: the lock file of the recipe and the index of the store hold times of files."""
     found = bytes_of(folder)
-    return {name: re.sub(rb'"(modified|mtime)_ns": \d+', b"", content) for name, content in found.items()}
+    return {name: re.sub(rb'"(modified|[mc]time)_ns": \d+', b"", content) for name, content in found.items()}
 
 
 def trained(folder: Path) -> dict[str, Any]:

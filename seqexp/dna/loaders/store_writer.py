@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, sha256_of
-from seqexp.core.lock import own_folder
+from seqexp.core.lock import clear_stale, own_folder
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.opening import open_files
@@ -78,6 +78,7 @@ def prepare_store(spec: DatasetSpec, folder: str | Path, tracks: Sequence[str] |
         The folder cannot be written, or an input cannot be read.
     """
     folder = Path(folder)
+    clear_stale(folder)
     try:
         return _prepare(spec, folder, tracks, may_write=False)
     except _OutdatedError:  # many runs share a store: one brings it up to date, the others wait for it

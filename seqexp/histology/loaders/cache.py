@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, sha256_of
-from seqexp.core.lock import own_folder
+from seqexp.core.lock import clear_stale, own_folder
 from seqexp.histology.slides import Slide, SpotTable
 from seqexp.histology.slides.colour import COLOURS_VERSION
 
@@ -53,6 +53,7 @@ class SpotCache:
         compute : callable
             From a slide and centres in microns (n, 2) to an array (n, ...).
         """
+        clear_stale(self.folder)
         parts, rows = [], []
         for slide in spots.slides:
             members = spots.rows_of(slide)
