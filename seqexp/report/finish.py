@@ -107,7 +107,7 @@ def summary(metrics: dict[str, Any]) -> str:
             continue
         low, high = metrics.get(f"{key}_low", math.nan), metrics.get(f"{key}_high", math.nan)
         interval = f"  [{low:.3f}, {high:.3f}]" if math.isfinite(low) and math.isfinite(high) else ""
-        lines.append(f"  {label:<28}{value:.3f}{interval}")
+        lines.append(f"  {label:<30}{value:.3f}{interval}")
     return "\n".join(lines)
 
 
