@@ -8,7 +8,9 @@ and :func:`is_missing` finds empty names. Every table of both wings is read thro
 
 from __future__ import annotations
 
+import csv
 import gzip
+import re
 import zlib
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,21 +31,76 @@ _NO_NUMBER = frozenset(("", ".", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "no
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:
     """``pandas.read_csv`` that gives text (``dtype`` names columns of numbers) and whose failures are DataErrors.
 
-    A file without content gives an empty table; an empty cell, and one that a short row lacks, is ``""``.
+    A file without content gives an empty table; an empty cell, and one that a short row lacks, is ``""``. Between tabs
+    a quotation mark is a letter like others, because an open one would swallow rows up to the next; cells that are
+    quoted as a whole, as R writes them, lose theirs. In ``.csv`` quotes protect commas, never ends of lines.
     """
+    is_tabbed = options.get("sep") == "\t"
+    quoting = csv.QUOTE_NONE if is_tabbed else csv.QUOTE_MINIMAL
+    given: dict[str, Any] = {"dtype": str, "keep_default_na": False, "quoting": quoting, **options}
     try:
-        frame: pd.DataFrame = pd.read_csv(path, **{"dtype": str, "keep_default_na": False, **options})
+        frame: pd.DataFrame = pd.read_csv(path, **{"compression": _compression(path), **given})
     except FileNotFoundError as error:
         raise DataError("no such file", where=path, fix="check the path") from error
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except _UNREADABLE as error:
-        raise DataError(
-            f"the table cannot be read: {error}",
-            where=path,
-            expected="a complete text table, its rows as long as its header",
-        ) from error
+        raise _unreadable(path, error) from error
+    for column in frame.columns[[pd.api.types.is_string_dtype(kind) for kind in frame.dtypes]]:
+        frame[column] = _without_quotes(frame[column]) if is_tabbed else _one_line(frame[column], path)
     return frame
+
+
+def _compression(path: Path) -> str | None:
+    """By content, where the name says otherwise: downloads are often unpacked, or packed, under the old name."""
+    with open(path, "rb") as probe:
+        if probe.read(2) == b"\x1f\x8b":
+            return "gzip"
+    return None if path.name.lower().endswith((".gz", ".bgz")) else "infer"
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if ragged:
+        return DataError(
+            f"line {ragged[2]} has {ragged[3]} cells where the lines before have {ragged[1]}",
+            where=path,
+            expected="a text table, its rows as long as its header: commas between cells in .csv, tabs in other files",
+            fix="remove lines above the header; give a column of row names (R writes none) a name; a point in decimals",
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return DataError(
+            f"the table is not UTF-8: {error.reason} at byte {error.start}",
+            where=path,
+            expected="text in UTF-8",
+            fix="save it again as UTF-8 (Excel: CSV UTF-8), or convert it with iconv -t utf-8",
+        )
+    return DataError(
+        f"the table cannot be read: {str(error).strip()}",
+        where=path,
+        expected="a complete text table, its rows as long as its header",
+    )
+
+
+def _without_quotes(cells: pd.Series) -> pd.Series:
+    """Cells, those quoted as a whole without their quotes."""
+    is_quoted = (cells.str.len() > 1) & cells.str.startswith('"', na=False) & cells.str.endswith('"', na=False)
+    if not is_quoted.any():
+        return cells
+    return cells.where(~is_quoted, cells.str[1:-1].str.replace('""', '"', regex=False))
+
+
+def _one_line(cells: pd.Series, path: Path) -> pd.Series:
+    is_long = cells.str.contains("[\r\n]", regex=True, na=False).to_numpy()
+    if is_long.any():
+        row = int(np.argmax(is_long))
+        raise DataError(
+            f"a cell of row {row + 1} goes on over several lines: {cells.iloc[row][:40]!r}",
+            where=path,
+            expected="every row on a line of its own",
+            fix="close the quotation mark that is left open, or take the line break out of the cell",
+        )
+    return cells
 
 
 def read_table(path: str | Path, separator: str | None = None) -> pd.DataFrame:

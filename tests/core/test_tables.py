@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,53 @@ def test_whole_numbers_in_other_spellings() -> None:
 
 
 def test_a_row_longer_than_the_header_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"Expected 2 fields in line 2, saw 3(.|\n)*as long as its header"):
+    with pytest.raises(DataError, match=r"line 2 has 3 cells where the lines before have 2(.|\n)*as its header"):
         read_table(write(tmp_path, "TPM\tcount\nG1\t5\t6\n"))
+
+
+def test_quotation_marks_swallow_no_rows(tmp_path: Path) -> None:
+    """5' and 3" ends, names with inches: an open quote would take all rows up to the next one."""
+    notes = ["plain", '"5 end', 'it is 3" long', '"', '""', '"quoted"', '"say ""no"""', 'end"', '"a" and "b']
+    text = "gene\tnote\tTPM\n" + "".join(f"G{i}\t{note}\t{i}\n" for i, note in enumerate(notes))
+    frame = read_table(write(tmp_path, text))
+    assert frame["gene"].tolist() == [f"G{i}" for i in range(len(notes))]
+    assert frame["TPM"].tolist() == [str(i) for i in range(len(notes))]
+    assert frame["note"].tolist() == [*notes[:4], "", "quoted", 'say "no"', *notes[7:]]
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.tsv.gz", "t.csv.bgz"])
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+def test_packed_or_not_by_content(name: str, pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(pack(b"gene\nA\n"))
+    assert read_table(tmp_path / name)["gene"].tolist() == ["A"]
+
+
+def test_tables_as_r_writes_them(tmp_path: Path) -> None:
+    frame = read_table(write(tmp_path, '"gene"\t"TPM"\n"NA"\t1.5\n"G""1"\t2\n'))
+    assert frame.to_dict("list") == {"gene": ["NA", 'G"1'], "TPM": ["1.5", "2"]}
+
+
+def test_quotes_in_csv_protect_commas_and_never_ends_of_lines(tmp_path: Path) -> None:
+    frame = read_table(write(tmp_path, 'gene,note\nA,"one, two"\nB,3" end\n', "t.csv"))
+    assert frame["note"].tolist() == ["one, two", '3" end']
+    with pytest.raises(DataError, match=r"a cell of row 2 goes on over several lines(.|\n)*quotation mark"):
+        read_table(write(tmp_path, 'gene,note\nA,"5 end\nB,x\nC,"y\n', "t.csv"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"# made by a counter\ngene\tTPM\nA\t1\n", "line 2 has 2 cells"),
+        ("gene\tTPM\nA\t1\n".encode("utf-16"), "not UTF-8"),
+        ("gene\tTPM\n\u00e9\t1\n".encode("latin-1"), "not UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_once_and_in_words(raw: bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=told) as refusal:
+        read_table(path)
+    assert "\n\n" not in str(refusal.value)
 
 
 def test_words_in_yaml_stay_words(tmp_path: Path) -> None:

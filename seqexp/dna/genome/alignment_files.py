@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import re
 import struct
@@ -207,6 +208,7 @@ def _text_facts(handle: IO[bytes], path: Path) -> AlignmentFacts:
             dtype={0: str, 1: str, 2: str},
             comment="#",
             keep_default_na=False,
+            quoting=csv.QUOTE_NONE,
             chunksize=_CHUNK_ROWS,
             skip_blank_lines=True,
         )

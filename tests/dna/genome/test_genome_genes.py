@@ -197,7 +197,7 @@ def test_signed_expression_must_be_asked_for(tmp_path: Path) -> None:
         ("genes.tsv", HEADER.encode(), "no gene is left"),
         ("genes.xlsx", b"x", "unknown kind of gene file"),
         ("genes.tsv.gz", gzip.compress((HEADER + ROWS * 900).encode())[:-40], "cannot be read"),
-        ("genes.tsv.gz", b"no gzip at all", "cannot be read"),
+        ("genes.tsv.gz", b"no gzip at all", "no column 'gene_id'"),
     ],
 )
 def test_unreadable_files(name: str, content: bytes, message: str, tmp_path: Path) -> None:
