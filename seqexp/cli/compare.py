@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
 
     from seqexp.core.errors import ConfigError
-    from seqexp.core.files import require_writable
+    from seqexp.core.files import require_output
     from seqexp.dna.elements.files import load_masks
     from seqexp.dna.elements.matched import compare_files
     from seqexp.dna.elements.places import Places, read_places
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         places = Places.of_masks(masks, f"windows of {genes} of {arguments.masks}")
     elif arguments.windows:
         places = read_places(arguments.windows)
-    require_writable(arguments.out.parent)
+    require_output(arguments.out)
     matched = compare_files(
         arguments.elements,
         arguments.peaks,

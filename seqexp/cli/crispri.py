@@ -51,11 +51,11 @@ def add_parser(kinds: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score, print the table, write it."""
-    from seqexp.core.files import atomic_path, require_writable
+    from seqexp.core.files import atomic_path, require_output
     from seqexp.dna.elements.crispri import score_files, score_table
     from seqexp.dna.elements.crispri_pairs import read_pairs
 
-    require_writable(arguments.out.parent)
+    require_output(arguments.out)
     pairs = read_pairs(arguments.pairs)
     files = (map(named_path, paths) for paths in (arguments.elements, arguments.masks, arguments.tracks))
     scores, told = score_files(pairs, *files)

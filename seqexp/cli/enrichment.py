@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from seqexp.core.errors import ConfigError
-    from seqexp.core.files import atomic_path, require_writable
+    from seqexp.core.files import atomic_path, require_output
     from seqexp.dna.elements.calling import kept_bins
     from seqexp.dna.elements.enrichment import bins_of_elements, dataset_features, feature_enrichment
     from seqexp.dna.elements.files import load_masks
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not 0 < arguments.budget_fraction <= 1:
         raise ConfigError(f"--budget-fraction {arguments.budget_fraction}", expected="above 0 and at most 1")
-    require_writable(arguments.out.parent)
+    require_output(arguments.out)
     masks, spec = load_masks(arguments.masks, arguments.split), load_dataset(arguments.dataset)
     if arguments.motifs is not None:
         spec = replace(spec, motifs=arguments.motifs)

@@ -7,8 +7,9 @@ import sys
 from typing import NamedTuple
 
 from seqexp import __version__
+from seqexp.cli.last_net import as_message, close_output, tell
 from seqexp.core.classes import allow_classes
-from seqexp.core.errors import ConfigError, SeqexpError
+from seqexp.core.errors import ConfigError
 
 
 class Command(NamedTuple):
@@ -56,26 +57,39 @@ def usage() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 2 a mistake told in one message, 130 interrupted."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        print(usage())
-        return 0 if arguments else 2
-    if arguments[0] in {"-V", "--version"}:
-        print(f"seqexp {__version__}")
-        return 0
+    """Run one command and return its exit status.
+
+    0 done, 2 a mistake or a refusal of the machine, told in one message, 130 interrupted, 141 nobody reads the output.
+    """
     try:
         with allow_classes():  # configs name classes of seqexp alone, unless --allow-classes says more
-            return _run(arguments[0], arguments[1:])
-    except SeqexpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+            status = _run(sys.argv[1:] if argv is None else argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         return 130
+    except BrokenPipeError:  # the reader has seen enough, as in `seqexp ... | head`
+        return 141
+    except Exception as error:
+        message = as_message(error)
+        if message is None:
+            raise
+        tell(f"error: {message}")
+        return 2
+    finally:
+        close_output()
 
 
-def _run(name: str, arguments: list[str]) -> int:
+def _run(argv: list[str]) -> int:
+    name, arguments = (argv[0], argv[1:]) if argv else ("", [])
+    if name in {"", "-h", "--help", "help"}:
+        print(usage())
+        return 0 if name else 2
+    if name in {"-V", "--version"}:
+        print(f"seqexp {__version__}")
+        return 0
     if name not in COMMANDS:
         raise ConfigError(f"unknown command {name!r}", expected="one of: " + ", ".join(COMMANDS))
     module, function = COMMANDS[name].target.split(":")

@@ -47,13 +47,13 @@ def main(argv: list[str]) -> int:
 
 
 def _peaks(arguments: argparse.Namespace) -> pd.DataFrame:
-    from seqexp.core.files import require_writable
+    from seqexp.core.files import require_output
     from seqexp.dna.elements.bdgpeakcall import call_on_track
     from seqexp.dna.elements.callpeak import call_on_alignments
     from seqexp.dna.elements.peaks import write_peaks
     from seqexp.dna.genome.peak_files import read_peak_file
 
-    require_writable(arguments.out.parent)
+    require_output(arguments.out)
     if arguments.narrowpeak:
         mode = f"mode=read file={arguments.narrowpeak.name}"
         return write_peaks(read_peak_file(arguments.narrowpeak), arguments.out, mode)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -15,25 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.links import require_bound
 from seqexp.core.manifest import note_file
 from seqexp.core.process import is_alive
-
-_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
-
-
-def write_error(error: OSError, path: Path) -> DataError:
-    """Turn an operating-system refusal to write into the one message a user sees."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return DataError(
-        f"cannot write {path.name}: {reason}",
-        where=path.parent,
-        expected="a folder with free space and write permission",
-        fix="free some space or choose another output folder",
-    )
-
+from seqexp.core.write_errors import settle, write_error, write_errors_of
 
 # Names of half-written files: the process that writes (6 digits), its machine (4), a draw (4); or a draw alone.
 _TEMPORARY = re.compile(r"\.(?:(?P<pid>[0-9a-f]{6})(?P<host>[0-9a-f]{4})[0-9a-f]{4}|[0-9a-z_]{8})\.part\..+", re.DOTALL)
+_LONGEST = 255 - len(".0123456789abcd.part.")  # bytes of a name that are left for that of the file
 _DEPTH = 3  # folders below the owned one in which half-written files are looked for
 
 
@@ -43,7 +31,10 @@ def _host() -> str:
 
 def temporary_path(path: Path) -> Path:
     """A new hidden sibling of ``path``, with its suffixes, that says which process writes it."""
-    return path.with_name(f".{os.getpid() & 0xFFFFFF:06x}{_host()}{secrets.token_hex(2)}.part.{path.name}")
+    name = path.name
+    while len(os.fsencode(name)) > _LONGEST:
+        name = name[1:]  # the suffixes are at the end
+    return path.with_name(f".{os.getpid() & 0xFFFFFF:06x}{_host()}{secrets.token_hex(2)}.part.{name}")
 
 
 def is_temporary(name: str) -> bool:
@@ -85,15 +76,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = temporary_path(path)
+    require_bound(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        note_file(path)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in _UNWRITABLE:
-            raise write_error(error, path) from error
-        raise
+        with write_errors_of(path, temporary):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            settle(temporary)
+            note_file(path)
+            os.replace(temporary, path)
     finally:
         with suppress(OSError):  # where nothing can be written there is nothing to remove
             temporary.unlink(missing_ok=True)
@@ -108,19 +98,34 @@ def atomic_dir(path: str | Path, last: str) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = temporary_path(path)
+    require_bound(path / last)
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if path.exists():
-            move_files(temporary, path, last)
-        else:
-            os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in _UNWRITABLE:
-            raise write_error(error, path) from error
-        raise
+        with write_errors_of(path, temporary):
+            temporary.mkdir(parents=True)
+            yield temporary
+            for file in temporary.iterdir():
+                settle(file)
+            if path.exists():
+                move_files(temporary, path, last)
+            else:
+                os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_output(path: str | Path) -> Path:
+    """Prove, before any work starts, that a file can be written under this name.
+
+    Raises
+    ------
+    DataError
+        It is a folder, or lies where nothing can be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError("the output is a folder", where=path, expected="the name of a file")
+    require_writable(path.parent)
+    return path
 
 
 def refuse_input(path: str | Path, inputs: Iterable[str | Path]) -> None:
@@ -150,6 +155,7 @@ def move_files(source: Path, target: Path, last: str) -> None:
 def require_writable(folder: str | Path) -> Path:
     """Create ``folder`` if needed and prove that a file can be written there, before any work starts."""
     folder = Path(folder)
+    require_bound(folder / "output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = temporary_path(folder / "probe")
@@ -158,7 +164,7 @@ def require_writable(folder: str | Path) -> Path:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
-        raise write_error(error, folder / "output") from error
+        raise write_error(error, folder / "files") from error
     return folder
 
 

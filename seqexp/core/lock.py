@@ -11,11 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import remove_temporaries, require_writable, write_error
+from seqexp.core.files import remove_temporaries, require_writable
+from seqexp.core.links import bound_to
 from seqexp.core.process import Process
+from seqexp.core.write_errors import write_error
 
 LOCK = ".seqexp.lock"
 _PAUSE_S = 0.5
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # what a link leads to is never written over
 _held: dict[tuple[int, Path], int] = {}  # by process, because a forked child holds nothing
 
 
@@ -47,7 +50,8 @@ def own_folder(folder: str | Path, is_patient: bool = False) -> Iterator[Path]:
         remove_temporaries(place, skip=lambda path: (path / LOCK).exists())
     _held[key] = _held.get(key, 0) + 1
     try:
-        yield folder
+        with bound_to(folder):
+            yield folder
     finally:
         _held[key] -= 1
         if not _held[key]:
@@ -137,7 +141,7 @@ def _release(folder: Path) -> None:
 def _guarded(path: Path) -> Iterator[int]:
     """The open lock file, which nobody else reads or writes within the block; the system lets go when we die."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o644)
         try:
             _flock(handle)
             with suppress(FileNotFoundError):  # removed by the holder before us: begin again with a new file

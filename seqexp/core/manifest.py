@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from seqexp.core.write_errors import write_error
+
 MANIFEST = ".seqexp.files"
 _recorded: list[Path] = []  # folders, resolved
 
@@ -29,8 +31,12 @@ def note_file(path: Path) -> None:
         if place.is_relative_to(folder) and place.name != MANIFEST:
             name = place.relative_to(folder).as_posix()
             if name not in _names(folder):
-                with open(folder / MANIFEST, "a", encoding="utf-8") as handle:
-                    handle.write(f"\n{name}\n")  # on a line of its own, even after one that was broken off
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+                try:
+                    with open(os.open(folder / MANIFEST, flags, 0o644), "a", encoding="utf-8") as handle:
+                        handle.write(f"\n{name}\n")  # on a line of its own, even after one that was broken off
+                except OSError as error:
+                    raise write_error(error, folder / MANIFEST) from error
 
 
 def written_files(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import MissingExtraError
+from seqexp.core.files import atomic_path
 from seqexp.dna.elements import truth as planted
 from seqexp.dna.elements.calling import call_elements, kept_bins
 from seqexp.dna.elements.compare import cover, in_windows, trim_to_budget
@@ -112,7 +113,8 @@ def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, 
         results.comparison = _table(results.peaks.facts())
         return
     overlap, bounds, kind = matched.pooled, matched.bounds, results.peaks.kind
-    matched.per_gene.to_csv(folder / "compare.tsv", sep="\t", index=False, float_format="%.6g")
+    with atomic_path(folder / "compare.tsv") as temporary:
+        matched.per_gene.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     labels = {
         "windows of test genes": ("compare_num_windows", overlap.num_windows),
         "budget on each side (bp)": ("compare_budget_bp", matched.budget_bp),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, EarlyStopping, RichProgressBar
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from seqexp.core.errors import ConfigError
+from seqexp.core.errors import ConfigError, SeqexpError
 from seqexp.core.run_record import make_run_record, write_run_record
 from seqexp.core.yaml import dump_yaml
 from seqexp.training.checkpoints import LastCheckpoint, best_checkpoint
@@ -105,7 +106,8 @@ class RunRecord(Callback):
         """Note that the run did not end by itself."""
         if self.folder.is_begun:
             self.record["error"] = str(exception) or type(exception).__name__
-            self._write(trainer, "interrupted")
+            with suppress(SeqexpError):  # on a full disk the first error is the one to tell
+                self._write(trainer, "interrupted")
 
     @rank_zero_only
     def _begin(self, trainer: pl.Trainer) -> None:

@@ -50,6 +50,13 @@ def part_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 
 
+def drop_links(part: Path) -> None:
+    """What lies in the place of an unfinished download as a link is none, and is not written through."""
+    for path in (part, _tag_path(part)):
+        if path.is_symlink():
+            path.unlink()
+
+
 def discard(part: Path) -> None:
     """Remove an unfinished download and the version tag beside it."""
     part.unlink(missing_ok=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path, inside, require_writable, sha256_of, write_error
-from seqexp.core.recipes.download import Patience, Progress, discard, download, part_path
+from seqexp.core.files import atomic_path, inside, require_writable, sha256_of
+from seqexp.core.recipes.download import Patience, Progress, discard, download, drop_links, part_path
 from seqexp.core.recipes.schema import Source
+from seqexp.core.write_errors import write_error
 
 _BLOCK = 1 << 20
 
@@ -94,6 +95,7 @@ def _from_mirror(source: Source, target: Path, mirror: Path, progress: Progress)
 
 def _from_server(source: Source, url: str, target: Path, progress: Progress, *, patience: Patience) -> Fetched:
     part = part_path(target)
+    drop_links(part)
     was_resumed = part.exists()
     download(url, part, progress, patience, is_checked_later=source.sha256 is not None, expected_bytes=source.bytes)
     size, sha256 = part.stat().st_size, sha256_of(part)

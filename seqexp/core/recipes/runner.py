@@ -121,8 +121,8 @@ def _prepare(
     missing = [source for source in recipe.sources if not lock.has_source(source.name, source.sha256)]
     result = Prepared(lock.folder / recipe.dataset_file)
     if missing or not _all_done(recipe, lock):
-        result.dataset.unlink(missing_ok=True)
         _check_disk(recipe, missing, lock.folder, mirror)
+        result.dataset.unlink(missing_ok=True)
     _fetch_all(recipe, missing, lock, mirror, reporter=reporter, patience=patience, result=result)
     _run_all(recipe, steps, lock, reporter, result=result)
     if recipe.dataset is not None:

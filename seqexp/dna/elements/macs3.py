@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,9 @@ from pathlib import Path
 from types import FrameType
 
 from seqexp.core.errors import ConfigError, DataError, MissingExtraError
-from seqexp.core.files import write_error
+from seqexp.core.files import temporary_path
+from seqexp.core.links import require_bound
+from seqexp.core.write_errors import find_refusal, write_error, write_errors_of
 
 LIMIT_MINUTES = 120.0
 _NUM_LINES = 6
@@ -48,12 +49,25 @@ def work_folder(output: Path) -> Iterator[Path]:
     DataError
         The folder of ``output`` cannot be written, or is full.
     """
+    require_bound(output)
+    folder = temporary_path(output.absolute().with_name("macs3"))
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", suffix=".part.macs3", dir=output.parent) as folder:
-            yield Path(folder).absolute()
-    except OSError as error:
-        raise write_error(error, output) from error
+        with write_errors_of(output, folder):
+            folder.mkdir(parents=True)
+            yield folder
+            _require_room(folder, output)
+    except DataError as error:
+        _require_room(folder, output, error)
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_room(folder: Path, output: Path, failure: DataError | None = None) -> None:
+    """A full disk makes MACS3 fail in many words, or write less than there is with exit status 0."""
+    refusal = find_refusal(folder) if folder.is_dir() else None
+    if refusal is not None:
+        raise write_error(refusal, output) from failure
 
 
 def run_macs3(arguments: list[str], made: Path, limit_minutes: float = LIMIT_MINUTES) -> list[str]:

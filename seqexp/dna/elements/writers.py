@@ -8,13 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyBigWig
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
-from seqexp.dna.genome.bigwig import open_bigwig
-
-_BLOCK = 1_000_000
+from seqexp.dna.genome.bigwig_writer import open_writer
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def write_bedgraph(
 
 
 def write_bigwig(track: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str, int]) -> Written:
-    """Write a bigWig from chrom, start, end, value; all chromosomes are in its header. It is opened once to check it.
+    """Write a bigWig from chrom, start, end, value; all chromosomes are in its header.
 
     Raises
     ------
@@ -137,19 +134,10 @@ def write_bigwig(track: pd.DataFrame, path: str | Path, chrom_sizes: Mapping[str
         Intervals overlap, a chromosome has no known length, or the file cannot be written whole.
     """
     kept, num_clipped = _disjoint(track, chrom_sizes, path)
-    with atomic_path(path) as temporary:
-        temporary.touch()  # an unwritable folder is told apart from what pyBigWig refuses
-        try:
-            handle = pyBigWig.open(str(temporary), "w")
-            handle.addHeader([(name, int(chrom_sizes[name])) for name in sorted(chrom_sizes)])
-            for first in range(0, len(kept), _BLOCK):
-                part = kept.iloc[first : first + _BLOCK]
-                columns = [part[name].tolist() for name in ("chrom", "start", "end")]
-                handle.addEntries(columns[0], columns[1], ends=columns[2], values=part["value"].astype(float).tolist())
-            handle.close()
-        except RuntimeError as error:
-            raise DataError(f"the bigWig cannot be written: {error}", where=path, fix="free some space") from error
-        open_bigwig(temporary).close()
+    with open_writer(path, dict(sorted(chrom_sizes.items()))) as writer:
+        for chrom, part in kept.groupby("chrom", sort=True):
+            starts, ends, values = (part[name].to_numpy() for name in ("start", "end", "value"))
+            writer.add(str(chrom), starts, ends, values)
     return Written(Path(path), len(kept), num_clipped, len(track) - len(kept))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyBigWig
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.core.files import atomic_path
 from seqexp.dna.genome.bigwig import open_bigwig
+from seqexp.dna.genome.bigwig_writer import open_writer
 
 
 def parse_segment(text: str) -> tuple[str, int, int]:
@@ -33,22 +32,17 @@ def copy_ratio(path: Path, amplified: str, reference: list[str]) -> float:
 def scale_track(path: Path, output: Path, segment: str, factor: float) -> None:
     """Copy a bigWig, with the values of intervals centred inside ``segment`` (0-based, half-open) times ``factor``."""
     name, start, end = parse_segment(segment)
-    with atomic_path(output) as temporary:
-        source, target = open_bigwig(path), pyBigWig.open(str(temporary), "w")
-        try:
-            sizes = source.chroms()
-            target.addHeader(list(sizes.items()))
+    source = open_bigwig(path)
+    try:
+        sizes = source.chroms()
+        with open_writer(output, sizes) as writer:
             for chrom in sizes:
                 starts, ends, values = source.intervals(chrom, 0, sizes[chrom])
-                if not starts.size:
-                    continue
                 centre = (starts + ends) // 2
                 is_inside = (chrom == name) & (centre >= start) & (centre < end)
-                scaled = np.where(is_inside, values.astype(np.float64) * factor, values)
-                target.addEntries([chrom] * starts.size, starts.tolist(), ends=ends.tolist(), values=scaled.tolist())
-        finally:
-            source.close()
-            target.close()
+                writer.add(chrom, starts, ends, np.where(is_inside, values.astype(np.float64) * factor, values))
+    finally:
+        source.close()
 
 
 def _values(path: Path, segments: list[str]) -> np.ndarray:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyBigWig
 from numpy.typing import NDArray
 
-from seqexp.core.files import atomic_path
+from seqexp.dna.genome.bigwig_writer import open_writer
 from seqexp.dna.simulation.config import SimulationConfig
 from seqexp.dna.simulation.layout import Element, Layout
 
@@ -63,12 +62,7 @@ def pile_up(starts: NDArray[np.int64], ends: NDArray[np.int64], size: int) -> ND
 
 def write_bigwig(path: Path, coverage: dict[str, NDArray[np.float32]]) -> None:
     """Write per-base values (L,) per chromosome as runs of equal value, zeros included."""
-    with atomic_path(path) as temporary:
-        track = pyBigWig.open(str(temporary), "w")
-        track.addHeader([(chrom, len(values)) for chrom, values in coverage.items()])
+    with open_writer(path, {chrom: len(values) for chrom, values in coverage.items()}) as writer:
         for chrom, values in coverage.items():
             starts = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1])
-            ends = np.append(starts[1:], len(values))
-            names = np.full(len(starts), chrom)
-            track.addEntries(names, starts, ends=ends, values=values[starts].astype(np.float64))
-        track.close()
+            writer.add(chrom, starts, np.append(starts[1:], len(values)), values[starts])
