@@ -164,7 +164,7 @@ def require_writable(folder: str | Path) -> Path:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
-        raise write_error(error, folder / "files") from error
+        raise write_error(error, folder / "files", f"into {folder.name or folder}") from error
     return folder
 
 

@@ -15,8 +15,13 @@ _ONLY_WRITING = {*_NO_ROOM, errno.EROFS}  # reading never ends in these
 _PROBE = b"\0" * (1 << 16)
 
 
-def write_error(error: OSError, path: Path) -> DataError:
-    """Turn an operating-system refusal to write into the one message a user sees."""
+def is_of_writing(error: OSError) -> bool:
+    """Whether the system refused to write, where it names no file."""
+    return error.filename is None and error.errno in _ONLY_WRITING
+
+
+def write_error(error: OSError, path: Path, what: str | None = None) -> DataError:
+    """Turn an operating-system refusal to write ``path`` (or ``what`` lies there) into the one message a user sees."""
     hindrance = _hindrance(path.parent)
     reason = hindrance or (os.strerror(error.errno) if error.errno else str(error))
     expected, fix = "a folder with free space and write permission", "free some space or choose another output folder"
@@ -32,7 +37,7 @@ def write_error(error: OSError, path: Path) -> DataError:
         expected, fix = "a file of its own, not a link", "remove the link"
     elif error.errno in (errno.EMFILE, errno.ENFILE):
         expected, fix = "fewer open files", "raise the limit (ulimit -n)"
-    return DataError(f"cannot write {path.name}: {reason}", where=path.parent, expected=expected, fix=fix)
+    return DataError(f"cannot write {what or path.name}: {reason}", where=path.parent, expected=expected, fix=fix)
 
 
 @contextmanager
@@ -85,7 +90,7 @@ def _refusal(error: BaseException, path: Path, temporary: Path) -> OSError | Non
         link = link.__cause__ or link.__context__
     for one in chain:
         if isinstance(one, OSError) and one.errno:
-            if one.filename is None and one.errno in _ONLY_WRITING:
+            if is_of_writing(one):
                 return one
             if isinstance(one.filename, str | Path) and _is_ours(Path(one.filename), path, temporary):
                 return one

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from seqexp.core.errors import ConfigError, SeqexpError
 from seqexp.core.run_record import make_run_record, write_run_record
 from seqexp.core.yaml import dump_yaml
-from seqexp.training.checkpoints import LastCheckpoint, best_checkpoint
+from seqexp.training.checkpoints import LastCheckpoint, best_checkpoint, require_room
 from seqexp.training.folder import RunFolder
 from seqexp.training.loggers import CsvLog
 
@@ -112,6 +112,8 @@ class RunRecord(Callback):
     @rank_zero_only
     def _begin(self, trainer: pl.Trainer) -> None:
         if not self.folder.is_begun:
+            if self.folder.replaces:  # an earlier run stays where this one cannot be kept
+                require_room(self.folder.path / "last.ckpt", trainer.lightning_module, trainer.optimizers)
             self.folder.begin()
             dump_yaml(self.config, self.folder.path / "config.yaml")
             self._write(trainer, "running")

@@ -14,7 +14,8 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from seqexp.core.errors import DataError
-from seqexp.core.files import atomic_path
+from seqexp.core.files import atomic_path, temporary_path
+from seqexp.core.write_errors import write_errors_of
 from seqexp.training.loggers import CsvLog
 
 
@@ -101,6 +102,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint; see :func:`read_checkpoint`."""
         return read_checkpoint(path, map_location or "cpu")
+
+
+def require_room(path: Path, module: pl.LightningModule, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """Prove that a checkpoint fits on the disk beside what lies there.
+
+    Raises
+    ------
+    DataError
+        It does not; nothing is left behind.
+    """
+    temporary = temporary_path(path)
+    try:
+        with write_errors_of(path, temporary), open(temporary, "wb") as handle:
+            torch.save([module.state_dict(), *(optimizer.state_dict() for optimizer in optimizers)], handle)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def best_checkpoint(folder: Path, monitor: str, mode: str) -> ModelCheckpoint:

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seqexp.core.errors import ConfigError
 from seqexp.core.memory import keep_freed_memory
+from seqexp.core.write_errors import is_of_writing, write_error
 from seqexp.training.callbacks import make_callbacks
 from seqexp.training.checkpoints import AtomicCheckpointIO, data_state, read_checkpoint
 from seqexp.training.config import RunConfig, config_stack
@@ -20,7 +21,7 @@ from seqexp.training.folder import CONFIG, LAST, RunFolder, check_folder, own_ru
 from seqexp.training.length import require_validation
 from seqexp.training.loggers import make_loggers
 from seqexp.training.processes import is_first_process
-from seqexp.training.quiet import quiet_lightning
+from seqexp.training.quiet import quiet_lightning, quiet_writer_threads
 from seqexp.training.resuming import check_resumable
 
 
@@ -107,9 +108,14 @@ def _fit(trainer: Trainer, settings: RunConfig, run: RunFolder) -> Trainer:
     """Train to the end, or to an error that says what went wrong."""
     checkpoint = str(run.path / LAST) if run.previous is not None else None
     try:
-        trainer.fit(settings.model, datamodule=settings.datamodule, ckpt_path=checkpoint)
+        with quiet_writer_threads():
+            trainer.fit(settings.model, datamodule=settings.datamodule, ckpt_path=checkpoint)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split()), where="settings of the trainer or the run") from error
+    except OSError as error:  # of a logger, whose files seqexp does not write itself
+        if is_of_writing(error):
+            raise write_error(error, run.path / "logs" / "tensorboard", "the logs of the run") from error
+        raise
     except SystemExit:
         if trainer.interrupted:  # Lightning ends the process on Ctrl+C
             raise KeyboardInterrupt from None

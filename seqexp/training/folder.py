@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import is_temporary
+from seqexp.core.links import require_bound
 from seqexp.core.lock import LOCK, own_folder, require_free
 from seqexp.core.manifest import MANIFEST, record_files, remove_files, written_files
 
 RECORD, CONFIG = "run_record.json", "config.yaml"
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
+_SUBFOLDERS = ("checkpoints", "logs", "logs/tensorboard")
 # Written by loggers that know nothing of the manifest, and what runs left before there was one.
 _LOGS = ("logs/tensorboard/events.out.tfevents.*", "logs/tensorboard/hparams.yaml")
 _KNOWN = (RECORD, CONFIG, BEST, LAST, "logs/metrics.csv", "metrics.json", "predictions.tsv", "report.html", "masks.npz")
@@ -96,6 +98,8 @@ def _matches(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
 def own_run(folder: Path) -> Iterator[None]:
     """Be the only process that writes in a run folder, and note what it writes there."""
     with own_folder(folder), record_files(folder):
+        for name in _SUBFOLDERS:  # loggers write there by themselves
+            require_bound(folder / name / "files")
         yield
 
 
@@ -120,6 +124,11 @@ class RunFolder:
         """Note what lies there before this run writes."""
         self._earlier = self._written()
 
+    @property
+    def replaces(self) -> bool:
+        """Whether files of an earlier run give way to this one."""
+        return self.previous is None and bool(self._earlier)
+
     def begin(self) -> None:
         """The first step has succeeded: remove what an earlier run wrote and nothing else; its record is written over.
 
@@ -132,9 +141,10 @@ class RunFolder:
     def leave(self) -> None:
         """The run has ended. If it never began, it leaves no trace."""
         if not self.is_begun:
-            remove_files(self.path, [path for path in self._written() if path not in self._earlier])
-            if not self._earlier:
-                (self.path / MANIFEST).unlink(missing_ok=True)
+            with suppress(OSError):  # what may not be removed is told by what may not be written
+                remove_files(self.path, [path for path in self._written() if path not in self._earlier])
+                if not self._earlier:
+                    (self.path / MANIFEST).unlink(missing_ok=True)
 
     def _written(self) -> list[Path]:
         return list(dict.fromkeys([*written_files(self.path), *_matches(self.path, (*_LOGS, *_KNOWN))]))

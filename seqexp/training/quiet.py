@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _NOISE = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
@@ -20,3 +23,19 @@ def quiet_lightning() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in _NOISE:
         warnings.filterwarnings("ignore", message)
+
+
+@contextmanager
+def quiet_writer_threads() -> Iterator[None]:
+    """Silence the traceback of a TensorBoard thread that cannot write: its error comes again, in the main thread."""
+    told = threading.excepthook
+
+    def tell(failure: threading.ExceptHookArgs) -> None:
+        if not (issubclass(failure.exc_type, OSError) and type(failure.thread).__name__ == "_AsyncWriterThread"):
+            told(failure)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = told
