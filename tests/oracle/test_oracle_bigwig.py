@@ -86,3 +86,17 @@ def test_files_of_any_order_and_depth(order: str, is_compressed: bool, tmp_path:
         ours, same = BigWig(tmp_path / "a.bw"), BigWig(tmp_path / "b.bw")
         for chrom, start, end in stretches(rng):
             np.testing.assert_array_equal(ours.values(chrom, start, end), same.values(chrom, start, end))
+
+
+def test_intervals_that_overlap_or_are_out_of_order(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    starts = rng.integers(0, 800, (20, 30))
+    blocks: list[Block] = [
+        (1, 1, [(int(s), int(s) + int(rng.integers(1, 40)), float(n)) for n, s in enumerate(of_block)])
+        for of_block in starts
+    ]
+    blocks.append((2, 1, [(10, 20, 1.0), (15, 40, 2.0), (30, 35, 3.0), (90, 95, 4.0), (50, 60, 5.0)]))
+    for _, _, intervals in blocks:  # the writer takes the start of a block from its first interval
+        intervals.insert(0, (0, 1, 9.0))
+    write_raw_bigwig(tmp_path / "a.bw", SIZES, blocks, per_node=64)
+    agree(tmp_path / "a.bw")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import deflate
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,28 +75,27 @@ class BigWig:
         """Intervals that share a base with ``start`` to ``end - 1``, uncut."""
         number = self._index.chroms[chrom][0]
         base = number << 32
-        parts = [
-            self._block(number, *block) for _, *block in self._index.blocks(base | max(start, 0), base | max(end, 0))
-        ]
-        if len(parts) != 1:
-            parts = [_joined(parts)]
-        starts, ends, values = parts[0]
-        hit = ((ends > start) & (starts < end)).nonzero()[0]
-        if len(hit) and hit[-1] - hit[0] + 1 == len(hit):  # one stretch, unless the file is unusual
-            hit = slice(hit[0], hit[-1] + 1)  # type: ignore[assignment]
+        blocks = self._index.blocks(base | max(start, 0), base | max(end, 0))
+        parts = [self._block(number, offset, size) for _, offset, size in blocks]
+        starts, ends, values = parts[0] if len(parts) == 1 else _joined(parts)
+        hit: slice | NDArray[np.bool_]
+        if np.count_nonzero(starts[1:] < ends[:-1]):  # an unusual file: not sorted, or with overlaps
+            hit = (ends > start) & (starts < end)
+        else:
+            hit = slice(ends.searchsorted(start, "right"), starts.searchsorted(end))
         return self._checked(chrom, Intervals(starts[hit], ends[hit], values[hit]))
 
     def values(self, chrom: str, start: int, end: int) -> NDArray[np.float32]:
         """Value of every base (L,), NaN where there is none; the stretch must lie inside the chromosome."""
         starts, ends, values = self.intervals(chrom, start, end)
-        starts, ends = np.maximum(starts - start, 0), np.minimum(ends - start, end - start)
-        if (starts[1:] < ends[:-1]).any():
-            return _painted(starts, ends, values, end - start)
+        starts, ends = np.maximum(starts, start), np.minimum(ends, end)
+        if np.count_nonzero(starts[1:] < ends[:-1]):
+            return _painted(starts - start, ends - start, values, end - start)
         edges = np.empty(2 * len(starts) + 2, dtype=np.int64)
-        edges[0], edges[-1], edges[1:-1:2], edges[2:-1:2] = 0, end - start, starts, ends
+        edges[0], edges[-1], edges[1:-1:2], edges[2:-1:2] = start, end, starts, ends
         levels = np.full(2 * len(starts) + 1, np.nan, dtype=np.float32)
         levels[1::2] = values
-        return np.repeat(levels, np.diff(edges))
+        return levels.repeat(edges[1:] - edges[:-1])
 
     def blocks(self) -> Iterator[tuple[str, Intervals]]:
         """Chromosome and intervals of every block."""
@@ -154,9 +154,8 @@ class BigWig:
     def _block(self, number: int, offset: int, size: int) -> Intervals:
         if size > _MAX_BLOCK + (1 << 12):
             raise self._index.damaged(f"a block of {size} bytes at {offset}")
-        raw = self._index.read(offset, size)
-        if self._index.is_compressed:
-            raw = self._decompressed(raw, offset)
+        stored = self._index.read(offset, size)
+        raw = self._decompressed(stored, offset) if self._index.block_bytes else stored
         if len(raw) < _HEADER_BYTES:
             raise self._index.damaged(f"a block of {len(raw)} bytes at {offset}")
         found, start, _, step, span, kind, _, count = self._head.unpack_from(raw)
@@ -167,14 +166,18 @@ class BigWig:
         values = words[:, -1].view(self._order + "f4").astype(np.float32)
         starts = start + step * np.arange(count, dtype=np.int64) if kind == 3 else words[:, 0].astype(np.int64)
         ends = words[:, 1].astype(np.int64) if kind == 1 else starts + span
-        if (starts >= ends).any():
+        if np.count_nonzero(starts >= ends):  # quicker than any()
             raise self._index.damaged(f"the block at {offset} holds an interval that ends before it starts")
         return Intervals(starts, ends, values)
 
-    def _decompressed(self, raw: bytes, offset: int) -> bytes:
+    def _decompressed(self, stored: bytes, offset: int) -> bytes | bytearray:
+        try:
+            return deflate.zlib_decompress(stored, min(self._index.block_bytes, _MAX_BLOCK))
+        except deflate.DeflateError:  # damage, or a header that tells too small a size: zlib tells them apart
+            pass
         inflater = zlib.decompressobj()
         try:
-            found = inflater.decompress(raw, _MAX_BLOCK)
+            found = inflater.decompress(stored, _MAX_BLOCK)
         except zlib.error as error:
             raise self._index.damaged(f"the block at {offset} cannot be decompressed: {error}") from error
         if not inflater.eof:

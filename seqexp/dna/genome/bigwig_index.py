@@ -58,8 +58,8 @@ class BigWigIndex:
         Number and length in bp by chromosome name, in the order of the file.
     order : str
         ``<`` or ``>``, the order of bytes.
-    is_compressed : bool
-        Blocks are compressed with zlib.
+    block_bytes : int
+        Blocks are compressed with zlib and hold at most so many bytes, says the header; 0: they are not compressed.
     summary : tuple of float or None
         Bases with a value, least and largest value, their sum and sum of squares, as the writer of the file saw them.
 
@@ -140,10 +140,9 @@ class BigWigIndex:
         if len(head) < 64 or os.pread(self._file.fileno(), 4, self._size - 4) != head[:4]:
             raise self._truncated()
         fields = struct.unpack(self.order + _HEADER, head)
-        chrom_offset, data_offset, index_offset, summary_offset, buffer_bytes = *fields[3:6], *fields[9:11]
+        chrom_offset, data_offset, index_offset, summary_offset, self.block_bytes = *fields[3:6], *fields[9:11]
         if max(chrom_offset, data_offset, index_offset) >= self._size:
             raise self._truncated()
-        self.is_compressed = buffer_bytes > 0
         self.summary = self._summary(summary_offset)
         self.chroms = self._chroms(chrom_offset)
         self._root = 0

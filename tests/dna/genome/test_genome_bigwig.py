@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pyBigWig
 import pytest
+from numpy.typing import NDArray
 from tiny_bigwig import write_raw_bigwig
 
 from seqexp.core.errors import DataError
@@ -101,6 +104,56 @@ def test_blocks_that_are_not_what_the_index_says(tmp_path: Path) -> None:
         path.write_bytes(content[:place] + value + content[place + len(value) :])
         with pytest.raises(DataError, match=told):
             BigWig(path).values("chr1", 0, 100)
+
+
+@pytest.mark.parametrize("told", [1, 40, 1 << 30, (1 << 32) - 1])
+def test_size_of_blocks_that_the_header_tells_wrongly(told: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.bw"
+    write_raw_bigwig(path, SIZES, [(0, 1, [(n, n + 1, float(n)) for n in range(1_000)])])
+    content = path.read_bytes()
+    path.write_bytes(content[:52] + told.to_bytes(4, "little") + content[56:])
+    np.testing.assert_array_equal(BigWig(path).values("chr1", 0, 1_000), np.arange(1_000))
+
+
+def test_compressed_blocks_are_checked_to_their_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.bw"
+    at = write_raw_bigwig(path, SIZES, [(0, 1, [(n, n + 1, 1.0) for n in range(500)])])
+    content, block = path.read_bytes(), at["data"] + 8
+    size = at["index"] - block
+    bomb = zlib.compress(bytes(size * 2_000))[:size]
+    cut = content[block : block + size - 5] + bytes(5)
+    wrong_sum = content[block : block + size - 1] + bytes([content[block + size - 1] ^ 1])
+    for damaged, told in ((bomb, "does not end"), (cut, "cannot be decompressed"), (wrong_sum, "incorrect data check")):
+        path.write_bytes(content[:block] + damaged + content[block + size :])
+        with pytest.raises(DataError, match=told):
+            BigWig(path).values("chr1", 0, 10)
+
+
+def test_every_bit_of_a_block_is_read_as_zlib_reads_it(tmp_path: Path) -> None:
+    """Blocks are inflated by another library than zlib: it must accept no block that zlib refuses."""
+
+    def read(path: Path) -> NDArray[np.float32]:
+        with closing(BigWig(path)) as track:
+            return track.values("chr1", 0, 30)
+
+    path = tmp_path / "a.bw"
+    at = write_raw_bigwig(path, SIZES, [(0, 1, [(4 * n, 4 * n + 3, n / 7) for n in range(6)])])
+    content, block = path.read_bytes(), at["data"] + 8
+    expected = read(path)
+    num_refused = 0
+    for place in range(8 * (at["index"] - block)):
+        damaged = bytearray(content)
+        damaged[block + place // 8] ^= 1 << place % 8
+        path.write_bytes(bytes(damaged))
+        try:
+            zlib.decompress(damaged[block : at["index"]])
+        except zlib.error:
+            num_refused += 1
+            with pytest.raises(DataError, match="cannot be decompressed"):
+                read(path)
+        else:
+            np.testing.assert_array_equal(read(path), expected)
+    assert num_refused > 0.9 * place
 
 
 def test_random_damage_gives_values_or_an_error(tmp_path: Path) -> None:
