@@ -72,6 +72,12 @@ def _check_spots(ask: Asker, slide: Slide, table: SpotTable, pitch_um: float | N
 
     def pitch() -> tuple[str, bool]:
         found = measured_pitch_um(table.frame)
+        if (
+            not found
+            and platform_of(table.frame["platform"].iloc[0]).grid == "none"
+            and (table.frame["row"] >= 0).all()
+        ):
+            return "spots have places on an array, and no platform is named to compare them and the scale with", False
         if not found:
             return "no grid to measure", True
         expected = pitch_um or platform_of(table.frame["platform"].iloc[0]).nearest_pitch_um(found)

@@ -27,7 +27,7 @@ def whole_counts(counts: Any, where: str | Path) -> sparse.csr_matrix:
     values = matrix.data
     is_bad = ~np.isfinite(values) | (values < 0) | (values != np.floor(values)) | (values > _LARGEST)
     if is_bad.any():
-        examples = ", ".join(f"{value:g}" for value in values[is_bad][:3])
+        examples = ", ".join(f"{value:.9g}" for value in values[is_bad][:3])
         bad = values[is_bad]
         is_negative = bool((bad < 0).any())
         kind = "negative" if is_negative else "too large" if (bad > _LARGEST).all() else "not whole numbers"
@@ -59,8 +59,9 @@ def sound(counts: Any, where: str | Path) -> sparse.csr_matrix:
             counts = np.asarray(counts)
             if counts.ndim != 2:
                 raise ValueError(f"{counts.ndim} dimensions instead of 2")
-        if counts.dtype.kind not in "iufb":
+        if counts.dtype.kind not in "iuf":  # yes and no are not counted
             raise ValueError(f"values of type {counts.dtype}")
+        counts = counts.astype(np.float32) if counts.dtype == np.float16 else counts  # which scipy does not know
         matrix = sparse.csr_matrix(counts, copy=True)
         num = matrix.nnz
         matrix.sum_duplicates()

@@ -24,7 +24,7 @@ from seqexp.core.yaml_fields import (
 )
 from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.joining import Origin
-from seqexp.histology.slides.layouts import LAYOUTS, OptionKind
+from seqexp.histology.slides.layouts import LAYOUTS, OptionKind, platform_by_layout
 from seqexp.histology.slides.names import require_slide_names
 from seqexp.histology.slides.platforms import platform_of
 from seqexp.histology.slides.scale import read_mpp
@@ -181,7 +181,9 @@ def _slide(slide: str, entry: Any, content: Mapping[str, Any], path: Path) -> Sl
         raise ConfigError(f"{key}.layout: {layout[:80]!r}", where=path, expected="one of: " + ", ".join(LAYOUTS))
     _, path_keys, option_kinds = LAYOUTS[layout]
     entry = mapping(entry, path, key, (*_SLIDE_KEYS, *path_keys, *option_kinds), required=("image", *path_keys))
-    platform = str(entry.get("platform", content.get("platform", "other")))
+    paths = {k: file_path(entry[k], path, f"{key}.{k}") for k in path_keys}
+    options = {k: _option(entry, k, kind, path) for k, kind in option_kinds.items() if entry.get(k) is not None}
+    platform = str(entry.get("platform", content.get("platform", platform_by_layout(layout, paths, options))))
     platform_of(platform)
     patient = entry.get("patient")
     if patient is None or not str(patient).strip():
@@ -196,8 +198,8 @@ def _slide(slide: str, entry: Any, content: Mapping[str, Any], path: Path) -> Sl
         mpp=None if entry.get("mpp") is None else read_mpp(entry["mpp"], f"{path}, {key}.mpp"),
         max_image_mpx=_megapixels(entry, content, path),
         layout=layout,
-        paths={k: file_path(entry[k], path, f"{key}.{k}") for k in path_keys},
-        options={k: _option(entry, k, kind, path) for k, kind in option_kinds.items() if entry.get(k) is not None},
+        paths=paths,
+        options=options,
         slide=slide,
         section=name(entry.get("section", slide), path, f"{key}.section"),
         patient=name(patient, path, f"{key}.patient"),

@@ -10,7 +10,7 @@ from seqexp.core.errors import ConfigError
 from seqexp.histology.slides.joining import RawSpots
 from seqexp.histology.slides.scale import Stated
 from seqexp.histology.slides.scverse import read_h5ad, read_spatialdata
-from seqexp.histology.slides.spaceranger import read_spaceranger, read_spaceranger_scale
+from seqexp.histology.slides.spaceranger import holds_bins, read_spaceranger, read_spaceranger_scale
 from seqexp.histology.slides.st_files import read_st
 
 OptionKind = Literal["flag", "name", "whole number"]
@@ -47,6 +47,15 @@ LAYOUTS: Mapping[str, tuple[Callable[..., RawSpots], tuple[str, ...], Mapping[st
         {"table": "name", "layer": "name", "only_tissue": "flag", "coordinate_system": "name"},
     ),
 }
+
+
+def platform_by_layout(layout: str, paths: Mapping[str, Path], options: Mapping[str, Any]) -> str:
+    """Platform of a slide that names none, as far as the layout of its files tells."""
+    if layout == "st":
+        return "ST"
+    if layout != "spaceranger":
+        return "other"
+    return "VisiumHD" if "bin_um" in options or holds_bins(paths["folder"]) else "Visium"
 
 
 def read_scale(layout: str, image: Path, paths: Mapping[str, Path], options: Mapping[str, Any]) -> Stated | None:

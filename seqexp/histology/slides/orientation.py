@@ -34,11 +34,15 @@ class ArrayLayout:
         x and y in pixels of one step along the columns, and along the rows.
     off_steps : float array (S,)
         Distance of every spot from its place on that array, in steps between neighbours.
+    neighbour_px : float
+        Such a step.
     """
 
     column_px: NDArray[np.float64]
     row_px: NDArray[np.float64]
     off_steps: NDArray[np.float64]
+
+    neighbour_px: float
 
     @property
     def is_mirrored(self) -> bool:
@@ -70,7 +74,8 @@ def array_layout(frame: pd.DataFrame) -> ArrayLayout | None:
     off = np.hypot(*(pixels - centred @ steps).T)
     row_px = float(np.hypot(*steps[1]))
     neighbour_px = row_px * (1.0 if platform.grid == "square" else 2 / np.sqrt(3))
-    return ArrayLayout(steps[0], steps[1], off / neighbour_px if neighbour_px else np.full(len(off), np.inf))
+    off_steps = off / neighbour_px if neighbour_px else np.full(len(off), np.inf)
+    return ArrayLayout(steps[0], steps[1], off_steps, neighbour_px)
 
 
 def require_orientation(table: SpotTable, where: str | Path, is_mirrored: bool = False) -> None:

@@ -17,7 +17,10 @@ from seqexp.histology.slides.joining import RawSpots
 from seqexp.histology.slides.sections import only_section
 
 # Pairs of columns that hold x and y, whatever their order in the table.
-_XY = (("pxl_col_in_fullres", "pxl_row_in_fullres"), ("imagecol", "imagerow"), ("x", "y"), ("X", "Y"))
+_XY = (
+    *(("pxl_col_in_fullres", "pxl_row_in_fullres"), ("imagecol", "imagerow"), ("pixel_x", "pixel_y")),
+    *(("x_px", "y_px"), ("x", "y"), ("X", "Y"), (0, 1), ("0", "1")),
+)
 
 
 def read_h5ad(
@@ -122,7 +125,14 @@ def _positions(data: Any, path: Path) -> NDArray[np.float64]:
     found = data.obsm["spatial"]
     if isinstance(found, pd.DataFrame):
         named = next((list(pair) for pair in _XY if set(pair) <= set(found.columns)), None)
-        found = found[named] if named else found
+        if named is None:
+            raise DataError(
+                f"obsm['spatial'] has the columns {', '.join(map(str, found.columns))}",
+                where=path,
+                expected="one of: " + "; ".join(f"{x}, {y}" for x, y in _XY if isinstance(x, str)),
+                fix="name the columns so: it is not known which of them is x",
+            )
+        found = found[named]
     found = found.toarray() if hasattr(found, "toarray") else np.asarray(found)
     if found.ndim != 2 or found.shape[1] != 2 or found.dtype.kind not in "iuf":
         raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
@@ -13,6 +14,7 @@ from seqexp.core.yaml_fields import number
 from seqexp.histology.slides.feature_matrix import read_feature_matrix
 from seqexp.histology.slides.flags import read_flags
 from seqexp.histology.slides.joining import RawSpots
+from seqexp.histology.slides.orientation import array_layout
 from seqexp.histology.slides.positions import NAMES, read_positions
 from seqexp.histology.slides.scale import Stated
 from seqexp.histology.slides.spots import JoinReport
@@ -21,8 +23,11 @@ _MATRICES = ("filtered_feature_bc_matrix", "raw_feature_bc_matrix")
 _FACTORS, _MPP = "scalefactors_json.json", "microns_per_pixel"
 _SCALES = {"hires": "tissue_hires_scalef", "lowres": "tissue_lowres_scalef"}
 _BINS, _BIN = "binned_outputs", re.compile(r"square_(\d{3})um")
+_X, _Y = "pxl_col_in_fullres", "pxl_row_in_fullres"
 _SUFFIX = re.compile(r"-\d+$")
 _MISMATCH = 0.05
+_DIAMETER, _DIAMETER_STEPS, _DIAMETER_TOLERANCE = "spot_diameter_fullres", 0.65, 0.25
+_CELL = 3**0.5 / 4  # area of one array row by one array column, in squared distances of neighbours
 
 
 def read_spaceranger(
@@ -46,7 +51,7 @@ def read_spaceranger(
     ------
     DataError
         A file is missing or damaged, there is no gene expression in the matrix, the width of bins is not told, or the
-        positions are those of another section.
+        positions or scale factors are those of another section.
     """
     folder = _with_bins(folder / "outs" if (folder / "outs").is_dir() else folder, bin_um)
     matrix, positions_file = _matrix_of(folder), _positions_of(folder)
@@ -64,11 +69,13 @@ def read_spaceranger(
         report = report.with_dropped("position not under tissue", positions["barcode"][~is_tissue & ~is_unknown])
         positions = positions[is_tissue]
     scale = _scale_of(image, folder)
+    if scale != 1.0:
+        _require_same_factors(folder, positions)
     frame = pd.DataFrame(
         {
             "barcode": positions["barcode"],
-            "x_px": positions["pxl_col_in_fullres"] * scale,
-            "y_px": positions["pxl_row_in_fullres"] * scale,
+            "x_px": positions[_X] * scale,
+            "y_px": positions[_Y] * scale,
             "row": positions["array_row"],
             "column": positions["array_col"],
         }
@@ -93,6 +100,12 @@ def read_spaceranger_scale(folder: Path, image: Path, bin_um: int | None = None)
         return None
     mpp = number(content, _MPP, path, low=1e-3, high=1e3) / _scale_of(image, folder)
     return Stated(f"{_MPP} in {path}", mpp, mpp, is_weak=True)
+
+
+def holds_bins(folder: Path) -> bool:
+    """Whether a folder is one of Visium HD."""
+    folder = folder / "outs" if (folder / "outs").is_dir() else folder
+    return folder.name == _BINS or (folder / _BINS).is_dir() or _bin_width(folder) is not None
 
 
 def _with_bins(folder: Path, bin_um: int | None) -> Path:
@@ -157,6 +170,29 @@ def _require_same_section(barcodes: pd.Index, under_tissue: pd.Series, where: Pa
             expected="the positions of the section that the matrix was counted on",
             fix="give the matrix and the spatial folder of one run of Space Ranger",
         )
+
+
+def _require_same_factors(folder: Path, positions: pd.DataFrame) -> None:
+    """Scale factors give the diameter of a spot, always 65 um, in pixels of the image that the positions count."""
+    path = folder / "spatial" / _FACTORS
+    content = load_json(path)
+    if content.get(_DIAMETER) is None or _bin_width(folder) is not None:
+        return
+    diameter = number(content, _DIAMETER, path, low=1e-3, high=1e6)
+    names = dict(zip(("column", "row", "x_px", "y_px"), ("array_col", "array_row", _X, _Y), strict=True))
+    layout = array_layout(pd.DataFrame({new: positions[old] for new, old in names.items()}).assign(platform="Visium"))
+    if layout is None:
+        return
+    # By area, which is the same where rows and columns were exchanged: that is told of the positions, not of these.
+    pitch = float(np.sqrt(abs(np.linalg.det([layout.column_px, layout.row_px])) / _CELL))
+    if abs(diameter / (_DIAMETER_STEPS * pitch) - 1) <= _DIAMETER_TOLERANCE:
+        return
+    raise DataError(
+        f"{_DIAMETER} is {diameter:.4g}, and neighbouring spots are {pitch:.4g} px apart",
+        where=path,
+        expected=f"about {_DIAMETER_STEPS * pitch:.4g}: a spot is 65 um wide, and neighbours lie 100 um apart",
+        fix="give the scale factors and the positions of one section",
+    )
 
 
 def _scale_of(image: Path | None, folder: Path) -> float:

@@ -16,11 +16,12 @@ from seqexp.core.errors import DataError
 from seqexp.core.tables import read_csv
 from seqexp.histology.slides.counts import sum_columns
 from seqexp.histology.slides.flags import read_flags
-from seqexp.histology.slides.joining import RawSpots
+from seqexp.histology.slides.joining import LEAST_SEPARATION, RawSpots, separation
 from seqexp.histology.slides.panel import GenePanel
 from seqexp.histology.slides.places import require_columns, with_places
 from seqexp.histology.slides.spots import JoinReport
 
+_MISMATCH = 0.1  # spots of its own in either file: sections have none to speak of, or one file lists all places
 _POSITION_COLUMNS = ("x", "y", "pixel_x", "pixel_y")
 # What stands above names of spots; where it does, a header has as many cells as the rows.
 _HEADINGS = ("", "spot", "spots", "spot_id", "barcode", "barcodes", "index", "id", "name", "names", "unnamed: 0")
@@ -46,7 +47,7 @@ def read_st(counts: Path, spots: Path) -> RawSpots:
     ------
     DataError
         A table cannot be read, lacks a column, has rows of another length than its header, or holds something that is
-        no number.
+        no number; or the two are not of one section, or name spots the other way round.
     """
     names, symbols, values = _counts(counts)
     positions = _positions(spots)
@@ -57,6 +58,7 @@ def read_st(counts: Path, spots: Path) -> RawSpots:
         report = report.with_dropped("position whose selected is unknown", barcodes[is_unknown])
         report = report.with_dropped("position not selected as tissue", barcodes[~is_on & ~is_unknown])
         positions, barcodes = positions[is_on], barcodes[is_on]
+    _require_same_section(names, values.sum(axis=1), positions, counts)
     merged, unique, num_merged = sum_columns(sparse.csr_matrix(values), symbols)
     if num_merged:
         report = report.with_dropped("genes named twice, summed", symbols[symbols.duplicated()])
@@ -70,6 +72,40 @@ def read_st(counts: Path, spots: Path) -> RawSpots:
         }
     )
     return RawSpots(frame, names, merged, GenePanel(unique), report=report)
+
+
+def _require_same_section(names: pd.Index, sums: NDArray[np.float64], positions: pd.DataFrame, path: Path) -> None:
+    """Names of spots such as 10x12 are much the same on every section, and so are those that mean y before x.
+
+    Where the table has spots that are not tissue too, all names are found either way, and depth tells.
+    """
+    straight, exchanged = (
+        positions[first].astype(str) + "x" + positions[then].astype(str) for first, then in (("x", "y"), ("y", "x"))
+    )
+    found = int(straight.isin(names).sum())
+    absent, extra = len(straight) - found, len(names) - found
+    if not found:
+        return  # told where they are joined
+    found_exchanged = int(exchanged.isin(names).sum())
+    is_exchanged = found_exchanged > max(found, (1 - _MISMATCH) * min(len(straight), len(names)))
+    if found == found_exchanged:
+        as_named, otherwise = (separation(sums, names.isin(order)) for order in (straight, exchanged))
+        is_exchanged = as_named < LEAST_SEPARATION <= otherwise
+    if is_exchanged:
+        raise DataError(
+            f"spots named {names[0]} … fit the positions better as y before x",
+            where=path,
+            expected="spots named {x}x{y}, by the columns x and y of the positions",
+            fix="exchange the two numbers of the names, or the columns x and y",
+        )
+    if min(absent / len(straight), extra / len(names)) > _MISMATCH:
+        raise DataError(
+            f"{extra} of {len(names)} spots with counts have no position, and {absent} of {len(straight)} positions no "
+            "counts",
+            where=path,
+            expected="counts and positions of one section",
+            fix="give both files of one section; leave out the spots that the other file lacks if they are",
+        )
 
 
 def _positions(path: Path) -> pd.DataFrame:
