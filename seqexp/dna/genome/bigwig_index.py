@@ -71,6 +71,7 @@ class BigWigIndex:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file: Any = None
         try:
             self._file = open(path, "rb", buffering=0)  # noqa: SIM115  closed by close()
             self._size = os.fstat(self._file.fileno()).st_size
@@ -117,7 +118,12 @@ class BigWigIndex:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def __del__(self) -> None:
+        """A file that is refused, or let go of, does not stay open."""
+        self.close()
 
     def damaged(self, found: str) -> DataError:
         """The error of a file that contradicts itself."""

@@ -65,6 +65,10 @@ class FastaBytes:
             self._file.close()
         self._file = None
 
+    def __del__(self) -> None:
+        """Whoever asks only for the chromosomes and lets go of the object leaves no file open."""
+        self.close()
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
 
