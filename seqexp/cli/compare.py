@@ -16,10 +16,10 @@ EPILOG = """examples:
   seqexp compare --elements a.narrowPeak --peaks b.narrowPeak --windows genes.bed --budget-bp 100000 --out compare.tsv
 
 Both sides are cut to the windows and, best first, to one budget. Elements named by genes count in the window of their
-own gene only. Elements of seqexp say in which windows they were looked for (windows.bed beside them): no others are
-compared, with --masks and --windows neither. Of other elements whose names are all genes of one split, only windows of
-that split. Without any windows, the chromosomes that both have are compared in tiles of 1 Mb. OUT has one row per
-window; the pooled figures go to a second table beside it, named OUT with _pooled.
+own gene only. Elements of seqexp, on either side, say in which windows they were looked for (windows.bed beside them):
+no others are compared, with --masks and --windows neither. Of other elements whose names are all genes of one split,
+only windows of that split. Without any windows, the chromosomes that both have are compared in tiles of 1 Mb. OUT has
+one row per window; the pooled figures go to a second table beside it, named OUT with _pooled.
 """
 
 

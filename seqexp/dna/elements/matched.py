@@ -104,7 +104,7 @@ def match_tables(
         None where one side has nothing in the windows.
     """
     windows, gene_ids = places.windows, places.gene_ids
-    sides = [disjoint(_ranked(elements)), disjoint(_ranked(in_windows(peaks, windows, gene_ids)))]
+    sides = [disjoint(_ranked(elements)), disjoint(elements_in_places(peaks, places))]
     offered = [int((side["end"] - side["start"]).sum()) for side in sides]
     if min(offered) == 0:
         return None
@@ -131,8 +131,8 @@ def compare_files(
     elements_path, peaks_path : path
         BED or narrowPeak; see :func:`elements_in_places` for genes.
     places : Places, optional
-        Where to compare, at most: elements that say where they were looked for are compared there only. Without it,
-        there; for elements that do not say, in :func:`seqexp.dna.elements.places.tiles`.
+        Where to compare, at most: a side that says where it was looked for is compared there only. Without it,
+        there; where neither side says, in :func:`seqexp.dna.elements.places.tiles`.
     budget_bp, num_permutations, seed
         See :func:`match_tables`.
 
@@ -145,14 +145,14 @@ def compare_files(
     for path, table in ((elements_path, elements), (peaks_path, peaks)):
         if table.empty:
             raise DataError("no intervals", where=path, expected="at least one element and one peak")
-    asked = asked_places(elements_path)
+    asked = [found for path in (elements_path, peaks_path) if (found := asked_places(path)) is not None]
     if places is None:
         resolve_names(elements, peaks["chrom"].unique(), elements_path, peaks_path)  # nothing in common is an error
-        places = asked or tiles(elements, peaks)
-    elif asked is not None:
-        places = places.within(asked)
-    elif "name" in elements:
+        places, *asked = asked or [tiles(elements, peaks)]
+    elif not asked and "name" in elements:
         places = places.of_named_splits(elements["name"])
+    for side in asked:  # either may be elements of a run: of two runs, or with the sides exchanged
+        places = places.within(side)
     own = resolve_names(elements, places.chroms, elements_path, "the windows")
     other = resolve_names(peaks, places.chroms, peaks_path, "the windows")
     matched = match_tables(

@@ -93,13 +93,13 @@ class Places:
             ]
         if not any(is_inside):
             raise DataError(
-                f"no window of {self.told} was looked at for the elements",
+                f"no window of {self.told} was looked at in the other side's run",
                 where=asked.told,
-                expected="windows of the run that the elements come from",
+                expected="windows that the elements of both sides were looked for in",
             )
         if all(is_inside):
             return self
-        return self.select(is_inside, f"{self.told}, those of them that were looked at for the elements")
+        return self.select(is_inside, f"{self.told}, those of them that are in {asked.told}")
 
     def of_named_splits(self, names: pd.Series) -> Places:
         """The windows of the splits that named elements are in, where splits are known and every name is a gene's."""

@@ -171,7 +171,7 @@ def test_windows_that_nobody_looked_at_and_lost_files_are_told(
     assert main(["elements", "run", "--split", "test", "--out", "out"]) == 0
     arguments = ["compare", "--elements", "out/elements.bed", "--peaks", "peaks.bed", "--out", "c.tsv"]
     cases = {
-        "no window of windows of the train genes of run was looked at": ["--masks", "run", "--split", "train"],
+        "no window of windows of the train genes of run was looked at in": ["--masks", "run", "--split", "train"],
         "--split without --masks": ["--split", "test"],
     }
     for words, flags in cases.items():
@@ -212,3 +212,37 @@ def test_windows_on_chromosomes_without_peaks_are_counted(
     (world / "some.bed").write_text("".join((world / "peaks.bed").read_text().splitlines(keepends=True)[:6]))
     assert main(["compare", "--elements", "out/elements.bed", "--peaks", "some.bed", "--out", "c.tsv"]) == 0
     assert "2 windows are on chromosomes without any peak (chr2)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", [[], ["--masks", "run"]])
+def test_either_side_may_be_the_elements_of_a_run(
+    world: Path, monkeypatch: pytest.MonkeyPatch, where: list[str]
+) -> None:
+    """With the sides exchanged, the windows were once forgotten, and tiles of chromosomes compared."""
+    monkeypatch.chdir(world)
+    assert main(["elements", "run", "--split", "test", "--out", "out"]) == 0
+    for elements, peaks in (("out/elements_per_gene.bed", "peaks.bed"), ("peaks.bed", "out/elements_per_gene.bed")):
+        assert main(["compare", "--elements", elements, "--peaks", peaks, *where, "--out", "c.tsv"]) == 0
+        pooled = pd.read_csv(world / "c_pooled.tsv", sep="\t").iloc[0]
+        assert pooled["num_windows"] == 2
+        assert pooled["jaccard"] == pytest.approx(expected_jaccard(world, ["g6", "g7"], 400), abs=1e-6)
+
+
+@pytest.mark.parametrize("splits", [("test", "all"), ("all", "test"), ("test", "test"), ("train", "test")])
+def test_elements_of_two_runs_meet_where_both_looked(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], splits: tuple[str, str]
+) -> None:
+    monkeypatch.chdir(world)
+    for name, split in zip("ab", splits):
+        assert main(["elements", "run", "--split", split, "--out", name]) == 0
+    files = [f"{name}/elements_per_gene.narrowPeak" for name in "ab"]
+    status = main(["compare", "--elements", files[0], "--peaks", files[1], "--out", "c.tsv"])
+    if splits == ("train", "test"):
+        assert status == 2
+        assert "error:" in capsys.readouterr().err
+        return
+    pooled = pd.read_csv(world / "c_pooled.tsv", sep="\t").iloc[0]
+    assert (status, pooled["num_windows"]) == (0, 2)
+    if splits == ("test", "test"):
+        assert pooled["jaccard"] == 1
+    assert pooled["elements_bp"] == pooled["peaks_bp"] > 0
