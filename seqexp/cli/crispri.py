@@ -13,8 +13,10 @@ EPILOG = """examples:
   seqexp benchmark crispri --pairs PAIRS.tsv.gz --elements mine=elements_per_gene.bed --elements MACS3=a.narrowPeak \\
       --masks runs/k562 --tracks gradients=attribution.bw --out crispri.tsv
 
-Elements that are named by gene count for that gene only, others for every gene. A pair without an element scores 0, so
-read the coverage beside the area. Baselines (distance, DHS, both, and with H3K27ac) are always printed.
+Elements that are named by gene count for that gene only, others for every gene; tables of predictions (ABC) name it in
+TargetGene and have one column of scores. A pair without an element scores 0, so read the coverage beside the area.
+Pairs that the table calls no valid connection, such as promoters, do not count. Baselines (distance, DHS, both, and
+with H3K27ac) are always printed.
 """
 
 
@@ -64,9 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="NaN")
     num_positive = int(pairs["is_positive"].sum())
     print(f"{len(pairs):,} pairs, {num_positive:,} positive (prevalence {num_positive / len(pairs):.3f})")
-    if pairs.attrs["num_dropped"]:
-        print(f"{pairs.attrs['num_dropped']:,} rows without a TSS or a verdict were left out")
-    for line in told:
+    for line in (*pairs.attrs["told"], *told):
         print(line)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"))
     print(f"wrote {arguments.out}")

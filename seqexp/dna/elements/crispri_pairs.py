@@ -26,13 +26,14 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
     DataFrame
         chrom, start, end, symbol, ensembl, is_positive, distance_bp (element centre to TSS, as the file states it where
         it does), and ``DHS``, ``H3K27ac`` (reads per million; H3K27ac of the wider region, since nucleosomes flank an
-        enhancer; NaN where the file has none). ``attrs["num_dropped"]``: rows left out, without a TSS or a verdict.
+        enhancer; NaN where the file has none). ``attrs["num_dropped"]``: rows left out, without a TSS or a verdict, or
+        no valid connection; ``attrs["told"]``: sentences on what a reader should know of the pairs.
 
     Raises
     ------
     DataError
         The table cannot be read, lacks a column, has a cell that is no number or no verdict (TRUE, FALSE or NA in
-        ``Regulated``), or holds no positive or no negative pair.
+        ``Regulated``), holds a pair twice, or no positive or no negative pair.
     """
     table = read_table(path)
     absent = [name for name in _REQUIRED if name not in table]
@@ -58,8 +59,13 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
         }
     )
     _require_names(check_intervals(pairs, path), path)
-    pairs = pairs[is_judged & tss.notna()].reset_index(drop=True)
+    is_valid = _is_valid(table)
+    is_used = is_judged & tss.notna().to_numpy() & is_valid
+    cells = table["CellType"] if "CellType" in table else pd.Series("", index=table.index)
+    _require_once(pairs.assign(cell=cells)[is_used], path)
+    pairs = pairs[is_used].reset_index(drop=True)
     pairs.attrs["num_dropped"] = len(table) - len(pairs)
+    pairs.attrs["told"] = _told(table, is_judged & tss.notna().to_numpy(), is_valid)
     if pairs["is_positive"].nunique() != 2:
         raise DataError(
             f"{len(pairs)} pairs with a TSS, {int(pairs['is_positive'].sum())} of them regulated",
@@ -67,6 +73,48 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
             expected="regulated and unregulated pairs",
         )
     return pairs
+
+
+def _is_valid(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Pairs that test an enhancer (n,); others, such as promoters, carry the reason in ``ValidConnection``."""
+    if "ValidConnection" not in table:
+        return np.ones(len(table), dtype=bool)
+    words = table["ValidConnection"].str.strip().str.lower()
+    return words.isin(["true", "t", "1", *_NO_VERDICT]).to_numpy()
+
+
+def _told(table: pd.DataFrame, has_answer: NDArray[np.bool_], is_valid: NDArray[np.bool_]) -> tuple[str, ...]:
+    told = []
+    for found, words in (
+        (int((~has_answer).sum()), "rows without a TSS or a verdict were left out"),
+        (int((has_answer & ~is_valid).sum()), "rows were left out as no valid connection"),
+    ):
+        if found:
+            told.append(f"{found:,} {words}")
+    if not is_valid.all():
+        reasons = table.loc[has_answer & ~is_valid, "ValidConnection"].value_counts()
+        told[-1] += ": " + "; ".join(f"{reason} {count:,}" for reason, count in reasons.head(4).items())
+    if "CellType" in table:
+        cells = table.loc[has_answer & is_valid, "CellType"].value_counts()
+        if len(cells) > 1:
+            listed = ", ".join(f"{cell} {count:,}" for cell, count in cells.head(6).items())
+            told.append(
+                f"the pairs are of {len(cells)} cell types: {listed}; scores of one of them say little of others"
+            )
+    return tuple(told)
+
+
+def _require_once(pairs: pd.DataFrame, path: str | Path) -> None:
+    """Pairs that stand in the file twice would weigh twice, or contradict each other."""
+    is_again = pairs.duplicated(["cell", "chrom", "start", "end", "symbol", "ensembl"]).to_numpy()
+    if is_again.any():
+        first = pairs[is_again].iloc[0]
+        raise DataError(
+            f"{int(is_again.sum())} pairs come twice",
+            where=f"{path}, first {first['chrom']}:{first['start']}-{first['end']} with {first['symbol']}",
+            expected="each element and gene once per cell type",
+            fix="keep one row of each; of experiments that were put together, the one to be trusted",
+        )
 
 
 def _verdicts(table: pd.DataFrame, path: str | Path) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -31,6 +31,7 @@ _HEADER = {
     **dict.fromkeys(("pvalue", "p_value", "-log10(pvalue)"), "p_value"),
     **dict.fromkeys(("qvalue", "q_value", "-log10(qvalue)"), "q_value"),
 }
+_TARGET_GENES = ("targetgene", "target_gene", "genesymbol", "gene_symbol")
 _POSITIONS = ("start", "chromstart", "chrom_start", "end", "stop", "chromend", "chrom_end")
 
 
@@ -106,6 +107,7 @@ def _has_thick_part(rows: pd.DataFrame) -> NDArray[np.bool_]:
 def _with_header(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     """A table with a header line; of MACS, whose positions count from 1, by its columns."""
     known = {column: _HEADER[column.strip().lower()] for column in rows if column.strip().lower() in _HEADER}
+    known |= _of_predictions(rows, known, path)
     is_macs = {"length", "fold_enrichment"} <= {column.strip().lower() for column in rows}
     table = rows[list(known)].rename(columns=known)
     table = table.loc[:, ~table.columns.duplicated()].copy()
@@ -122,6 +124,26 @@ def _with_header(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     elif "summit_bp" in table:
         table["summit_bp"] = whole_positions(table, "summit_bp", path, least=-1)
     return check_intervals(table, path)
+
+
+def _of_predictions(rows: pd.DataFrame, known: Mapping[str, str], path: Path) -> dict[str, str]:
+    """Columns of a table of enhancers and their target genes (ABC and its kin): the gene, and the one score.
+
+    Without them every element would count alike and for every gene, which is a wrong answer and no missing one.
+    """
+    gene = next((column for column in rows if column.strip().lower() in _TARGET_GENES), None)
+    if gene is None:
+        return {}
+    found = dict.fromkeys((column for column, name in known.items() if name == "name"), "other_name") | {gene: "name"}
+    scores = [column for column in rows if column.strip().lower().endswith("score")]
+    if len(scores) != 1 and "score" not in known.values():
+        raise DataError(
+            f"{len(scores)} columns could be the score of the predictions: {', '.join(scores) or 'none'}",
+            where=path,
+            expected="one column whose name ends with score",
+            fix="name the column to be used 'score'",
+        )
+    return found if "score" in known.values() else found | {scores[0]: "score"}
 
 
 def _from_macs(table: pd.DataFrame, rows: Mapping[str, pd.Series], path: Path) -> pd.DataFrame:

@@ -309,3 +309,57 @@ def test_a_track_scores_elements_by_its_mean_size_where_it_has_values(pairs_file
     out = tmp_path / "table.tsv"
     assert main(["crispri", "--pairs", str(pairs_file), "--tracks", f"mine={path}", "--out", str(out)]) == 0
     assert "track mine" in set(pd.read_csv(out, sep="\t")["score"])
+
+
+def with_columns(path: Path, **columns: list[str]) -> None:
+    pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False).assign(**columns).to_csv(path, sep="\t", index=False)
+
+
+def test_pairs_that_test_no_enhancer_do_not_count_and_are_told(
+    pairs_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_columns(pairs_file, ValidConnection=["TRUE", "PromoterElement", "TRUE", "TRUE", "TSS targeting guide(s)"])
+    pairs = read_pairs(pairs_file)
+    assert pairs["start"].tolist() == [1000, 1000, 1000]
+    assert pairs.attrs["num_dropped"] == 2
+    assert seqexp(["benchmark", "crispri", "--pairs", str(pairs_file), "--out", str(tmp_path / "o.tsv")]) == 0
+    out = capsys.readouterr().out
+    assert "1 rows without a TSS or a verdict were left out" in out
+    assert "1 rows were left out as no valid connection: PromoterElement 1" in out
+
+
+def test_a_pair_counts_once_per_cell_type_and_several_types_are_told(pairs_file: Path) -> None:
+    table = pd.read_csv(pairs_file, sep="\t", dtype=str, keep_default_na=False)
+    twice = pd.concat([table, table.iloc[:1].assign(Regulated="FALSE")], ignore_index=True)
+    twice.to_csv(pairs_file, sep="\t", index=False)
+    with pytest.raises(DataError, match=r"1 pairs come twice(.|\n)*first chr1:1000-1500 with ABC1"):
+        read_pairs(pairs_file)
+    with_columns(pairs_file, CellType=["K562"] * len(table) + ["HCT116"])
+    pairs = read_pairs(pairs_file)
+    assert len(pairs) == len(table)
+    assert pairs.attrs["told"][-1].startswith("the pairs are of 2 cell types: K562 4, HCT116 1")
+    with_columns(pairs_file, ValidConnection=["TRUE"] * len(table) + ["PromoterElement"])
+    assert len(read_pairs(pairs_file)) == len(table) - 1
+
+
+@pytest.mark.parametrize("score", ["ABC.Score", "powerlaw.Score", "score"])
+def test_predictions_of_genes_are_read_as_such(pairs_file: Path, tmp_path: Path, score: str) -> None:
+    """A table with TargetGene once counted for every gene, all elements alike."""
+    path = tmp_path / "predictions.tsv"
+    rows = [
+        ("chr1", 900, 1100, "promoter|a", "ABC1", 0.25),
+        ("chr1", 900, 1450, "genic|b", "XYZ2", 0.5),
+        ("chr2", 900, 1450, "genic|c", "NOBODY", 0.75),
+    ]
+    pd.DataFrame(rows, columns=["chr", "start", "end", "name", "TargetGene", score]).to_csv(path, sep="\t", index=False)
+    pairs = read_pairs(pairs_file)
+    scores, is_covered = element_scores(pairs, read_elements(path, pairs))
+    assert scores.tolist() == [0.25, 0, 0.5, 0]
+    assert is_covered.tolist() == [True, True, True, False]
+    frame = pd.read_csv(path, sep="\t").assign(**{"hic.Score": 1.0}).rename(columns={"score": "x.Score"})
+    frame.to_csv(path, sep="\t", index=False)
+    with pytest.raises(DataError, match=r"2 columns could be the score of the predictions: .*hic.Score"):
+        read_elements(path, pairs)
+    frame[["chr", "start", "end", "TargetGene"]].to_csv(path, sep="\t", index=False)
+    with pytest.raises(DataError, match="0 columns could be the score of the predictions: none"):
+        read_elements(path, pairs)
