@@ -96,16 +96,18 @@ def scratch(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         There is no room.
     """
     num_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    with tempfile.TemporaryFile(prefix="seqexp-") as file:
-        try:  # reserved first: a full disk is an error here and would be a crash while the map is written
+    try:
+        with tempfile.TemporaryFile(prefix="seqexp-") as file:
+            # Reserved first: a full disk is an error here and would be a crash while the map is written.
             os.posix_fallocate(file.fileno(), 0, num_bytes)
-        except OSError as error:
-            raise DataError(
-                f"no room to decode the image ({num_bytes / 1e6:.0f} MB): {os.strerror(error.errno or 0)}",
-                where=tempfile.gettempdir(),
-                fix="free some space, set TMPDIR to another folder, or tile the image once",
-            ) from error
-        return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
+            return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
+    except OSError as error:
+        raise DataError(
+            f"no room to decode the image ({num_bytes / 1e6:.0f} MB): {error.strerror or error}",
+            where=tempfile.tempdir or os.environ.get("TMPDIR"),
+            expected="a folder for temporary files with room and write permission",
+            fix="free some space, set TMPDIR to another folder, or tile the image once",
+        ) from error
 
 
 def fill_in_bands(out: NDArray[np.uint8], samples: NDArray[Any], colours: SampleFormat) -> None:
