@@ -117,7 +117,11 @@ def _check_spots(ask: Asker, slide: Slide, table: SpotTable, pitch_um: float | N
 def _genes(slide_set: SlideSet, tables: list[SpotTable]) -> tuple[str, bool]:
     most = max(len(table.panel) for table in tables)
     num = len(slide_set.spots.panel)
-    return f"{num} in all slides, up to {most} in one", num > 0.5 * most
+    told = f"{num} in all slides, up to {most} in one"
+    cased = max(tables[0].panel.num_in_other_case(table.panel) for table in tables)
+    if cased:
+        told += f"; {cased} have one name in upper and lower case: are all slides of one organism?"
+    return told, num > 0.5 * most and not cased
 
 
 def _split(slide_set: SlideSet, name: str) -> tuple[str, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from seqexp.core.errors import DataError
 
 _VERSION = re.compile(r"\.\d+(?=$|_PAR_Y$)")
+_ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
 _NO_ID = ("", "nan", "na", "<na>", "none", "null")
+
+
+def _bare(name: str) -> str:
+    return _VERSION.sub("", name)
 
 
 def known_ids(ids: Iterable[object]) -> tuple[str, ...]:
     """Gene ids as files hold them, without version; empty where there is none, or where it stands for several genes."""
-    names = [_VERSION.sub("", str(gene).strip()) for gene in ids]
+    names = [_bare(str(gene).strip()) for gene in ids]
     names = ["" if name.lower() in _NO_ID else name for name in names]
     times = Counter(names)
     return tuple(name if times[name] == 1 else "" for name in names)
@@ -54,7 +59,7 @@ class GenePanel:
         _require_unique(self.symbols, "gene symbols")
         if self.ensembl is None:
             return
-        object.__setattr__(self, "ensembl", tuple(_VERSION.sub("", str(gene)) for gene in self.ensembl))
+        object.__setattr__(self, "ensembl", tuple(_bare(str(gene)) for gene in self.ensembl))
         if len(self.ensembl) != len(self.symbols):
             raise DataError(f"{len(self.symbols)} symbols and {len(self.ensembl)} Ensembl ids", expected="one id each")
         _require_unique([gene for gene in self.ensembl if gene], "Ensembl ids")
@@ -71,10 +76,21 @@ class GenePanel:
         return hashlib.sha256("\0".join(self.symbols).encode()).hexdigest()[:16]
 
     @cached_property
+    def _ids(self) -> tuple[str, ...]:
+        """Ensembl id of every gene without version, also where it stands in the place of the symbol; or nothing."""
+        given = self.ensembl or ("",) * len(self)
+        ids = [
+            gene or (_bare(name) if _ENSEMBL.match(name) else "")
+            for gene, name in zip(given, self.symbols, strict=True)
+        ]
+        times = Counter(ids)
+        return tuple(gene if times[gene] == 1 else "" for gene in ids)
+
+    @cached_property
     def _rows(self) -> dict[str, int]:
         """Column of every name; a symbol wins over an Ensembl id, upper case finds what is written otherwise."""
         rows: dict[str, int] = {}
-        for names in (self.symbols, self.ensembl or ()):
+        for names in (self.symbols, self._ids):
             for index, name in enumerate(names):
                 if name:
                     rows.setdefault(name, index)
@@ -117,6 +133,38 @@ class GenePanel:
             raise DataError(f"gene {first!r} is asked for under two names", expected="every gene once")
         return columns
 
+    def match(self, other: GenePanel, aliases: Mapping[str, str] | None = None) -> NDArray[np.int64]:
+        """Column here of every gene of another panel, -1 where it has none; no column is given twice.
+
+        A gene is found by its Ensembl id, else by its name as it is written, else by an alias or in other case; not by
+        name where the ids say that it is another gene.
+        """
+        places = {gene: column for column, gene in enumerate(self._ids) if gene}
+        columns = np.array([places.get(gene, -1) if gene else -1 for gene in other._ids], dtype=np.int64)
+        own, theirs, taken = self._ids, set(other._ids) - {""}, set(columns.tolist())
+        named = {symbol: column for column, symbol in enumerate(self.symbols)}
+        ways: tuple[Callable[[int], int], ...] = (
+            lambda place: named.get(other.symbols[place], -1),
+            lambda place: self._rows.get(other._ids[place], -1),  # which may be the name of the gene here
+            lambda place: self._column(other.symbols[place], aliases or {}),
+        )
+        for way in ways:
+            for place in np.flatnonzero(columns < 0).tolist():
+                column = way(place)
+                is_other_gene = column >= 0 and bool(other._ids[place]) and own[column] in theirs
+                if column >= 0 and column not in taken and not is_other_gene:
+                    columns[place] = column
+                    taken.add(column)
+        return columns
+
+    def num_in_other_case(self, other: GenePanel) -> int:
+        """Genes of another panel that are found here by a name in other case alone, as those of man in a mouse are."""
+        columns = self.match(other)
+        pairs = (
+            (self.symbols[c], other.symbols[i], self._ids[c], other._ids[i]) for i, c in enumerate(columns) if c >= 0
+        )
+        return sum(a != b and a.upper() == b.upper() and not (one and one == two) for a, b, one, two in pairs)
+
     def take(self, columns: Sequence[int] | NDArray[np.int64]) -> GenePanel:
         """The genes of some columns, in that order."""
         ensembl = None if self.ensembl is None else tuple(self.ensembl[i] for i in columns)
@@ -130,9 +178,7 @@ class GenePanel:
         DataError
             There is no such gene.
         """
-        columns = self.find(other.symbols, aliases)
-        if other.ensembl is not None and self.ensembl is not None:
-            columns = np.where(columns < 0, self.find(other.ensembl), columns)
+        columns = self.match(other, aliases)
         shared = np.unique(columns[columns >= 0])
         if not len(shared):
             raise DataError(
@@ -163,7 +209,7 @@ class GenePanel:
         )
 
     def _column(self, name: str, aliases: Mapping[str, str]) -> int:
-        plain = _VERSION.sub("", name) if name.startswith("ENS") else name
+        plain = _bare(name) if _ENSEMBL.match(name) else name
         for candidate in (name, plain, name.upper(), aliases.get(name), aliases.get(name.upper())):
             if candidate is not None and candidate in self._rows:
                 return self._rows[candidate]

@@ -198,8 +198,7 @@ class SlideSet:
         spec, _ = self._split(name)
         labels = self.split(name) if labels is None else labels
         selection = self._select(labels) if fitted is None else fitted[0]
-        ids = dict(zip(selection.panel.symbols, selection.panel.ensembl or (), strict=False))
-        spots = self.spots.on_panel(selection.panel, {**ids, **self.aliases})
+        spots = self.spots.on_panel(selection.panel, self.aliases)
         transform = self.spec.transform.fit(spots, labels) if fitted is None else fitted[1]
         manifests = [PretrainingManifest.read(path) for path in spec.pretraining]
         audit = audit_leaks(spots, labels, transform, selection, pretraining=manifests, allow=spec.allow)

@@ -136,9 +136,17 @@ class SpotTable:
         DataError
             A gene of the panel is not in the table.
         """
-        if panel.symbols == self.panel.symbols:
+        if panel == self.panel:
             return self
-        columns = self.panel.index_of(panel.symbols, aliases)
+        columns = self.panel.match(panel, aliases)
+        if (columns < 0).any():
+            absent = [panel.symbols[i] for i in np.flatnonzero(columns < 0)]
+            raise DataError(
+                f"{len(absent)} of {len(panel)} genes are not among the {len(self.panel)} of the slides: "
+                + ", ".join(absent[:5]),
+                expected="every gene, by Ensembl id, symbol or alias",
+                fix="add the genes to the slides that lack them, or give a table of aliases",
+            )
         return replace(self, counts=self.counts[:, columns].tocsr(), panel=panel)
 
 
@@ -155,7 +163,14 @@ def concat(tables: Sequence[SpotTable], aliases: Mapping[str, str] | None = None
     panel = reduce(lambda first, second: first.intersect(second, aliases), (table.panel for table in tables))
     parts, reports = [], {}
     for table in tables:
-        own = table.panel.find(panel.symbols, aliases)
+        own = table.panel.match(panel, aliases)
+        if (own < 0).any():
+            raise DataError(
+                f"genes mean different things on the slides: {panel.symbols[int(np.argmin(own))]}",
+                where=f"slide {', '.join(table.reports)}",
+                expected="one symbol and one Ensembl id for a gene",
+                fix="correct its symbol or id, or give a table of aliases",
+            )
         lost = np.setdiff1d(np.arange(len(table.panel)), own)
         parts.append(table.counts[:, own])
         for slide, report in table.reports.items():
