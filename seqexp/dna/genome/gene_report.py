@@ -61,6 +61,13 @@ class LoadReport:
         examples = {**self.examples, reason: tuple(gene_ids[:3])}
         return replace(self, dropped=dropped, examples=examples, num_kept=self.num_kept - len(gene_ids))
 
+    def noting(self, names: Sequence[str], reason: str) -> LoadReport:
+        """The report with something else to be told of."""
+        if not names:
+            return self
+        examples = {**self.examples, reason: tuple(names[:3])}
+        return replace(self, noted={**self.noted, reason: len(names)}, examples=examples)
+
     def _told(self, item: tuple[str, int]) -> str:
         reason, count = item
         listed = self.examples.get(reason, ())

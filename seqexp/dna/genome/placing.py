@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.dna.genome.accessions import chromosome_of
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.genes import GeneTable
-from seqexp.dna.genome.names import NameMap, match_names
+from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.names import NameMap, match_names, name_key
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.splits import in_a_split
 
@@ -32,6 +34,7 @@ def place_genes(genes: GeneTable, spec: DatasetSpec, reference: Reference) -> Ge
         of such a gene.
     """
     found = find_chromosomes(genes, spec, reference)
+    genes.report = genes.report.noting(_nowhere(genes, spec, reference), "named in the splits, where nothing lies")
     is_used = in_a_split(genes.renamed(found), spec.splits) & ~_excluded_by_own_name(genes, spec)
     is_lacking = ~genes.frame["chrom"].isin(list(found)).to_numpy()
     if spec.not_in_fasta == "error" and (is_lacking & is_used).any():
@@ -69,6 +72,31 @@ def find_chromosomes(genes: GeneTable, spec: DatasetSpec, reference: Reference) 
     taken = Counter(found.values())
     found = {chrom: name for chrom, name in found.items() if taken[name] == 1 or names.find(chrom) == name}
     return found or match_names(chroms, reference.chrom_sizes, spec.genes, spec.fasta)
+
+
+def _nowhere(genes: GeneTable, spec: DatasetSpec, reference: Reference) -> list[str]:
+    """What ``splits`` excludes that neither file names, and segments without a gene: misspelt, most often.
+
+    Chromosomes to train, validate or test on are questioned by :func:`seqexp.dna.genome.splits.assign`.
+    """
+    chroms: list[str] = [*reference.chrom_sizes, *genes.frame["chrom"].unique(), *genes.sequences.aliases]
+    keys = {name_key(chrom) for chrom in chroms}
+    if spec.splits.by == "chromosome":
+        return [member for member in spec.splits.exclude if name_key(member) not in keys]
+    found = find_chromosomes(genes, spec, reference)
+    own = genes.frame["chrom"].map({chrom: name_key(found.get(chrom, chrom)) for chrom in map(str, chroms)})
+    nowhere = []
+    for name, segments in spec.splits.segments().items():
+        for segment in segments:
+            is_here = own == name_key(segment.chrom)
+            if name_key(segment.chrom) not in keys or (name != "exclude" and not _holds(genes, is_here, segment)):
+                nowhere.append(f"{segment.chrom}:{segment.start}-{segment.end}")
+    return nowhere
+
+
+def _holds(genes: GeneTable, is_here: pd.Series, segment: Interval) -> bool:
+    """Whether any of some genes has its TSS in a segment."""
+    return bool((is_here & genes.frame["tss"].between(segment.start, segment.end - 1)).any())
 
 
 def _excluded_by_own_name(genes: GeneTable, spec: DatasetSpec) -> NDArray[np.bool_]:

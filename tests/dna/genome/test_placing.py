@@ -107,6 +107,28 @@ def test_genes_of_no_split_need_no_sequence(folder: Path, splits: str) -> None:
     assert len(open_files(load_dataset(folder))[2]) == 60
 
 
+def test_what_the_splits_name_and_nothing_has_is_told(folder: Path) -> None:
+    """A misspelt chromosome under exclude once left its genes in the training split without a word."""
+    path = folder / "dataset.yaml"
+    edit(
+        path,
+        "train: rest, val: [chr5], test: [chr6]",
+        "train: rest, val: [chr5], test: [chr6], exclude: [MT, chrmito, II]",
+    )
+    told = checked(folder)
+    assert "warn" in told
+    assert "1 named in the splits, where nothing lies: II" in told
+    assert "1 named in the splits, where nothing lies: II" in open_files(load_dataset(folder))[2].report.render()
+    edit(path, ", exclude: [MT, chrmito, II]", ", exclude: [MT]")
+    assert "nothing lies" not in checked(folder)
+    edit(
+        path,
+        "by: chromosome, train: rest, val: [chr5], test: [chr6], exclude: [MT]",
+        "by: segment, train: rest, val: ['5:0-40000', 'chr9:0-10'], test: ['6:0-40000', 'chr6:900000-900010']",
+    )
+    assert "2 named in the splits, where nothing lies: chr9:0-10, chr6:900000-900010" in checked(folder)
+
+
 def test_segments_can_exclude_too(folder: Path) -> None:
     add_gene(folder, "chrM")
     text = "by: segment, train: rest, val: ['chr5:0-40000'], test: ['chr6:0-40000'], exclude: ['chrM:0-1000']"
