@@ -26,6 +26,18 @@ def test_atomic_path_leaves_nothing_on_failure(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["out.bed"]
 
 
+@pytest.mark.parametrize("name", ["folder", "file/below.tsv", "loop/below.tsv", "x" * 300])
+def test_what_stands_in_the_way_of_a_file_is_told(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/kept").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "loop").symlink_to("loop")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match="cannot write"), atomic_path(tmp_path / name) as part:
+        part.write_text("new")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_full_disk_is_one_clear_error(tmp_path):
     with pytest.raises(DataError, match="No space left") as caught, atomic_path(tmp_path / "out.bw") as part:
         part.write_text("half")

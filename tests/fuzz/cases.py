@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
+import json
 import os
-import re
+import resource
 import shutil
 import signal
 import time
-import traceback
-import warnings
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from mutations import ODD_ARGUMENTS, Rng, mutations_of
-from worlds import SITUATIONS, Situation
+import yaml
+from accepted import reason_of
+from damage_bytes import Rng
+from damage_values import leaves, odd_argument
+from damages import damages_of
+from outcomes import LIMIT_S, Result, files_of, judged, result_of, run
+from situations import SITUATIONS, Situation
 
-from seqexp.cli.main import main
-
-LIMIT_S = 60
-OF_SLOW = 5
-FAULTS = ("traceback", "crash", "hang", "half-written", "no message", "noise")
+OF_SLOW = 3
+MEMORY_BYTES = 8 * 2**30
+_TABLE = [situation for situation in SITUATIONS for _ in range(situation.share)]
+References = dict[str, Result]
 
 
 @dataclass(frozen=True)
@@ -34,47 +36,38 @@ class Outcome:
     Attributes
     ----------
     number : int
-    command, damage : str
-        What was run and what was done before.
+    command, world, damage : str
+        What was run, over which world, and what was done before.
     kind : str
-        ``same`` (exit 0, the outputs of an undamaged run), ``told`` (exit 0, other outputs and other words), ``silent``
-        (exit 0, other outputs under the same words), ``refused`` (one message), or one of :data:`FAULTS`.
+        ``same`` (exit 0, the outputs of an undamaged run), ``told`` (exit 0 and other words), ``silent`` (exit 0,
+        other outputs under the same words, for a reason that :mod:`accepted` gives), ``refused`` (one message), or one
+        of :data:`outcomes.FAULTS`.
     words : str
         End of what was printed.
+    seconds : float
     """
 
     number: int
     command: str
+    world: str
     damage: str
     kind: str
-    words: str
+    words: str = ""
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Ran:
-    """A command that came to its end."""
-
-    status: int
-    out: str
-    err: str
-    trouble: str = ""
-
-
 def case_of(number: int) -> tuple[Situation, Rng]:
-    """Situation of a case, by its share of a hundred, and the dice for the rest."""
-    rng = np.random.default_rng([20261128, number])
-    table = [situation for situation in SITUATIONS for _ in range(situation.share)]
-    return table[number * 37 % len(table)], rng
+    """Situation of a case, by its share, and the dice for the rest."""
+    return _TABLE[number * 37 % len(_TABLE)], np.random.default_rng([20261128, number])
 
 
 def sample(count: int) -> list[int]:
     """Numbers of the first cases, of every slow situation only a few."""
     met: Counter[int] = Counter()
-    numbers = []
+    numbers: list[int] = []
     for number in itertools.count():
         if len(numbers) == count:
-            return numbers
+            break
         situation, _ = case_of(number)
         met[id(situation)] += 1
         if not (situation.is_slow and met[id(situation)] > OF_SLOW):
@@ -82,141 +75,95 @@ def sample(count: int) -> list[int]:
     return numbers
 
 
-def run_case(number: int, worlds: Path, here: Path, references: dict[str, tuple[str, str]]) -> Outcome:
+def run_case(number: int, worlds: Path, here: Path, references: References) -> Outcome:
     """Copy a world, damage it, run the command and judge; ``here`` is removed before and after."""
     situation, rng = case_of(number)
-    shutil.rmtree(here, ignore_errors=True)
     copy_world(worlds, situation.world, here)
-    arguments = [argument.format(here=here) for argument in situation.arguments]
-    damage = _damage(situation, here, arguments, rng)
-    before = {name for name in situation.outputs if (here / name).exists()}
+    arguments, damage = damaged(situation, here, rng)
+    before = files_of(here)
     started = time.monotonic()
     ran = run(arguments)
-    seconds = time.monotonic() - started
-    left = [name for name in situation.outputs if (here / name).exists() and name not in before]
-    kind = _judged(ran, left, situation, here, references=references)
+    seconds = round(time.monotonic() - started, 2)
+    kind = judged(ran, situation, here, before=before, reference=references.get(situation.key))
+    if kind == "silent":
+        is_told = told_by_check(here, situation, references)
+        kind = "told" if is_told else "silent" if reason_of(situation.name, damage) else "unjudged"
     words = (ran.trouble or ran.err or ran.out)[-1500:]
     shutil.rmtree(here, ignore_errors=True)
-    return Outcome(number, situation.name, damage, kind, words, round(seconds, 2))
+    return Outcome(number, situation.name, situation.world, damage, kind, words, seconds)
 
 
 def copy_world(worlds: Path, name: str, here: Path) -> None:
     """A copy of a world whose descriptions name files of the copy."""
+    shutil.rmtree(here, ignore_errors=True)
     shutil.copytree(worlds / name, here)
     for path in (here / "config.yaml", here / "run/config.yaml"):
         if path.is_file():
             path.write_text(path.read_text().replace(str(worlds / name), str(here)))
 
 
-def _damage(situation: Situation, here: Path, arguments: list[str], rng: Rng) -> str:
+def damaged(situation: Situation, here: Path, rng: Rng) -> tuple[list[str], str]:
+    """Damage a file of the world or an argument: the arguments to run, and what was done."""
+    arguments = [argument.format(here=here) for argument in situation.arguments.split()]
     if not situation.files:
-        numbers = [n for n, argument in enumerate(arguments) if argument.isdigit()]
-        place = int(rng.choice(numbers))
-        arguments[place] = str(rng.choice(ODD_ARGUMENTS))
-        return f"{arguments[place - 1]} {arguments[place]!r}"
-    file = str(rng.choice(situation.files))
-    known = mutations_of(here / file)
-    name, mutation = known[int(rng.integers(len(known)))]
-    mutation(here / file, rng)
-    return f"{file}: {name}"
+        numbers = [place for place, argument in enumerate(arguments) if argument.isdigit()]
+        if numbers:
+            place = int(rng.choice(numbers))
+            arguments[place] = odd_argument(arguments[place - 1], rng)
+        else:
+            name = str(rng.choice(leaves(yaml.safe_load((here / "run/config.yaml").read_text()))))
+            arguments += [f"--{name}", odd_argument(name, rng)]
+            place = -1
+        return arguments, f"{arguments[place - 1]} {arguments[place]!r}"
+    pattern = str(rng.choice(situation.files.split()))
+    path = here / str(rng.choice(sorted(str(found.relative_to(here)) for found in here.glob(pattern)) or [pattern]))
+    if not path.is_file():
+        return arguments, f"{pattern}: not there"
+    known = damages_of(path)
+    name, damage = known[int(rng.integers(len(known)))]
+    told = damage(path, rng)
+    return arguments, f"{pattern}: {name}{', ' * bool(told)}{told}"
 
 
-def run(arguments: list[str]) -> Ran:
-    """Run a command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        try:
-            status, trouble = main(arguments), ""
-        except SystemExit as error:  # how argparse ends
-            status, trouble = int(error.code or 0), ""
-        except Exception:  # noqa: BLE001 (whatever it is, it is what the campaign looks for)
-            status, trouble = 1, traceback.format_exc()
-    noise = [str(w.message) for w in seen if issubclass(w.category, RuntimeWarning)]
-    return Ran(status, out.getvalue(), err.getvalue() + "".join(f"RuntimeWarning: {text}\n" for text in noise), trouble)
-
-
-def _judged(
-    ran: Ran, left: list[str], situation: Situation, here: Path, *, references: dict[str, tuple[str, str]]
-) -> str:
-    if ran.trouble or "Traceback" in ran.err:
-        return "traceback"
-    if "RuntimeWarning" in ran.err:
-        return "noise"
-    is_table = situation.arguments[:2] == ("data", "check") and ran.status == 1  # its table is the message
-    if ran.status != 0:
-        if left:
-            return "half-written"
-        is_usage = "usage: seqexp" in ran.err
-        return "refused" if is_table or is_usage or len(re.findall("^error: ", ran.err, re.M)) == 1 else "no message"
-    if situation.name not in ("data check", "features") and len(left) < len(situation.outputs):
-        return "same" if situation.world == "made" else "half-written"
-    key = " ".join(situation.arguments)
-    words, content = printed(ran, here), written(situation, here)
-    if key not in references:
-        return "same"
-    return "same" if content == references[key][1] and content else "told" if words != references[key][0] else "silent"
-
-
-def reference(situation: Situation, worlds: Path, here: Path) -> tuple[str, str]:
-    """What an undamaged run prints and writes."""
-    shutil.rmtree(here, ignore_errors=True)
+def reference_of(situation: Situation, worlds: Path, here: Path) -> References:
+    """What an undamaged run prints and writes; and its words in full."""
     copy_world(worlds, situation.world, here)
-    ran = run([argument.format(here=here) for argument in situation.arguments])
+    ran = run([argument.format(here=here) for argument in situation.arguments.split()])
     assert ran.status == 0, ran
-    found = printed(ran, here), written(situation, here)
+    found, full = result_of(ran, situation, here), Result((ran.out + ran.err).replace(str(here), ""), "")
     shutil.rmtree(here, ignore_errors=True)
-    return found
+    return {situation.key: found, f"full {situation.key}": full}
 
 
-def printed(ran: Ran, here: Path) -> str:
-    """What was printed, without the name of the folder and without times."""
-    return "\n".join(line for line in (ran.out + ran.err).replace(str(here), "").splitlines() if " s" not in line[-12:])
+def told_by_check(here: Path, situation: Situation, references: References) -> bool:
+    """Whether ``data check`` says of the damaged files what it does not say of the others; runs print less."""
+    checks = [one for one in SITUATIONS if one.name == "data check" and one.world == situation.world and one.files]
+    if not checks or situation.name not in ("fit", "predict", "features"):
+        return False
+    ran = run([argument.format(here=here) for argument in checks[0].arguments.split()])
+    return (ran.out + ran.err).replace(str(here), "") != references[f"full {checks[0].key}"].words
 
 
-def written(situation: Situation, here: Path) -> str:
-    """Digest of the tables that a command wrote; what names times or folders does not count."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    files = sorted(
-        path
-        for name in situation.outputs
-        for path in ([here / name] if (here / name).is_file() else (here / name).rglob("*"))
-        if path.suffix in {".tsv", ".bed", ".narrowPeak"}
-    )
-    for path in files:
-        digest.update(path.read_bytes().replace(str(here).encode(), b""))
-    return digest.hexdigest() if files else ""
-
-
-def run_apart(number: int, worlds: Path, here: Path, references: dict[str, tuple[str, str]]) -> Outcome:
-    """Run a case in a fork of this process, so that a crash or a hang ends it alone."""
-    report = here.with_suffix(".json")
+def apart(number: int, work: Callable[[], Outcome], report: Path, limit_s: float = LIMIT_S + 10) -> Outcome:
+    """Run a case in a fork of this process under a limit of memory, so that a crash or a hang ends it alone."""
     report.unlink(missing_ok=True)
+    situation, _ = case_of(number)
+    blank = Outcome(number, situation.name, situation.world, "", "crash")
     child = os.fork()
     if child == 0:
-        import json
-
-        outcome = run_case(number, worlds, here, references)
-        report.write_text(json.dumps(asdict(outcome)))
-        os._exit(0)
-    return _awaited(child, number, report)
-
-
-def _awaited(child: int, number: int, report: Path) -> Outcome:
-    import json
-
-    deadline = time.monotonic() + LIMIT_S
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            break
+        try:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            report.write_text(json.dumps(asdict(work())))
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + limit_s
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
         if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
+            os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            return Outcome(number, case_of(number)[0].name, "", "hang", "", LIMIT_S)
+            return replace(blank, kind="hang", seconds=limit_s)
         time.sleep(0.01)
     if report.is_file():
         return Outcome(**json.loads(report.read_text()))
-    return Outcome(number, case_of(number)[0].name, "", "crash", f"wait status {status}")
+    return replace(blank, words=f"wait status {ended[1]}")

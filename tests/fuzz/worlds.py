@@ -1,20 +1,22 @@
-"""What a case of the campaign starts from: small worlds of files, and the commands that are run over them."""
+"""What a case of the campaign starts from: small worlds of files, with finished runs where commands need them."""
 
 from __future__ import annotations
 
 import gzip
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from tiny_genome import write_tiny_dataset
+from Bio import bgzf
+from tiny_bam import write_bam
+from tiny_genome import CHROM_BP, CHROMS, write_tiny_dataset
 from tiny_slides import write_tiny_slides
+from tiny_visium import counts, positions, write_description, write_section
 
 from seqexp.cli.main import main
-from seqexp.core.yaml import dump_yaml
+from seqexp.core.yaml import dump_yaml, load_yaml
 
 ENCODER = "test_efficientnet"  # the smallest of timm
 WINDOW = {"upstream_bp": 512, "downstream_bp": 512, "signal_bin_bp": 32}
@@ -41,116 +43,54 @@ dataset:
   expression: {column: TPM, unit: TPM}
   splits: {by: chromosome, train: rest, val: [chr5], test: [chr6]}
 """
-
-
-@dataclass(frozen=True)
-class Situation:
-    """A command over a world.
-
-    Attributes
-    ----------
-    name : str
-        The command.
-    world : str
-        Folder of the world; a copy of it is ``{here}`` in the arguments.
-    arguments : tuple of str
-    files : tuple of str
-        Files that a case may damage, relative to the world; where there is none, an argument is damaged.
-    outputs : tuple of str
-        What the command writes: absent after a refusal, unless it was there before.
-    share : int
-        Cases of a hundred.
-    is_slow : bool
-        Takes half a second or more: a sample has few of these.
-    """
-
-    name: str
-    world: str
-    arguments: tuple[str, ...]
-    files: tuple[str, ...]
-    outputs: tuple[str, ...] = ()
-    share: int = 1
-    is_slow: bool = False
-
-
-_DNA = ("dataset.yaml", "genome.fa", "genome.fa.fai", "atac.bw", "genes.tsv", "blacklist.bed", "peaks.narrowPeak")
-_CHECK = ("data", "check", "{here}/dataset.yaml", "--upstream-bp", "512", "--downstream-bp", "512")
-_FIT = ("fit", "--config", "{here}/config.yaml", "--run-dir", "{here}/new", "--finish", "false")
-_PREDICT = ("predict", "--run-dir", "{here}/run", "--output", "{here}/out.tsv")
-_RUN = ("run/config.yaml", "run/run_record.json", "run/checkpoints/best.ckpt")
-_SLIDES = ("slides.yaml", "A1.png", "A1.tsv", "A1_spots.tsv", "B1.tsv")
-_ELEMENTS = ("elements", "{here}/run", "--budget-bp", "2000", "--out", "{here}/out")
-_COMPARE = ("--elements", "{here}/elements/elements_per_gene.bed", "--masks", "{here}/run/masks.npz")
-_COMPARED = (
-    "compare",
-    *_COMPARE,
-    "--peaks",
-    "{here}/peaks.narrowPeak",
-    "--permutations",
-    "20",
-    "--out",
-    "{here}/c.tsv",
-)
-_SCORED = ("--elements", "{here}/elements/elements.bed", "--resamples", "20", "--out", "{here}/scores.tsv")
-_CRISPRI = ("benchmark", "crispri", "--pairs", "{here}/pairs.tsv", *_SCORED)
-_FEATURES = (
-    "features",
-    "--dataset",
-    "{here}/slides.yaml",
-    "--encoder",
-    ENCODER,
-    "--weights",
-    "{here}/weights.pth",
-    "--patch-px",
-    "32",
-)
-_TRACK = ("peaks", "--track", "{here}/atac.bw", "--cutoff", "1", "--out", "{here}/p.narrowPeak")
-_READ = ("peaks", "--narrowpeak", "{here}/peaks.narrowPeak", "--out", "{here}/p.narrowPeak")
-_PREPARE = ("data", "prepare", "{here}/recipe.yaml", "--mirror", "{here}/mirror", "--out", "{here}/made")
-_MIRROR = ("recipe.yaml", "recipe.yaml", "mirror/table.tsv", "mirror/peaks.bed.gz", "mirror/genome.fa")
-
-SITUATIONS = (
-    Situation("data check", "dna", _CHECK, _DNA, share=14),
-    Situation("data check", "tissue", ("data", "check", "{here}/slides.yaml"), _SLIDES, share=10),
-    Situation("data check", "dna", _CHECK, (), share=2),
-    Situation("data prepare", "recipe", _PREPARE, _MIRROR, ("made/dataset.yaml",), share=8),
-    Situation(
-        "data prepare", "made", _PREPARE, ("made/recipe.lock.json", "made/dataset.yaml", "made/genes.tsv"), share=2
-    ),
-    Situation("fit", "dna", _FIT, ("config.yaml", *_DNA), ("new",), share=6, is_slow=True),
-    Situation("fit", "tissue", _FIT, ("config.yaml", *_SLIDES), ("new",), share=4, is_slow=True),
-    Situation("predict", "dna", _PREDICT, (*_RUN, *_DNA), ("out.tsv",), share=6, is_slow=True),
-    Situation("predict", "tissue", _PREDICT, (*_RUN, *_SLIDES), ("out.tsv",), share=4, is_slow=True),
-    Situation("elements", "dna", _ELEMENTS, ("run/masks.npz", "run/predictions.tsv"), ("out",), share=8),
-    Situation("elements", "dna", _ELEMENTS, (), ("out",), share=2),
-    Situation("peaks", "dna", _TRACK, ("atac.bw",), ("p.narrowPeak",), share=4),
-    Situation("peaks", "dna", _READ, ("peaks.narrowPeak",), ("p.narrowPeak",), share=5),
-    Situation("peaks", "dna", _TRACK, (), ("p.narrowPeak",), share=1),
-    Situation(
-        "compare",
-        "dna",
-        _COMPARED,
-        ("elements/elements_per_gene.bed", "peaks.narrowPeak", "run/masks.npz"),
-        ("c.tsv",),
-        share=9,
-    ),
-    Situation("benchmark crispri", "dna", _CRISPRI, ("pairs.tsv", "elements/elements.bed"), ("scores.tsv",), share=9),
-    Situation("features", "tissue", _FEATURES, (*_SLIDES, "weights.pth", "weights.pth"), share=6),
-)
+ANNOTATED = {
+    "name": "annotated",
+    "fasta": "genome.fa.gz",
+    "tracks": {"ATAC": "atac.bw", "H3K27ac": "h3k27ac.bw"},
+    "missing": "zero",
+    "genes": {"path": "genes.gtf"},
+    "expression": {"path": "expression.tsv", "column": "TPM", "unit": "TPM"},
+    "transform": "log2p1",
+    "splits": {"by": "chromosome", "train": "rest", "val": ["chr5"], "test": ["chr6"]},
+    "alignments": {"reads": {"path": "reads.bam", "shift_bp": -75, "extsize_bp": 150}},
+    "contacts": {"paths": {chrom: f"{chrom}.gz" for chrom in CHROMS}, "bin_bp": 1000, "normalise": "vc"},
+}
+TINY_SELECTOR = {"class_path": "tiny_selector.TinySelector"}
 
 
 def write_worlds(folder: Path) -> None:
-    """All worlds: ``dna`` and ``tissue`` with a finished run each, ``recipe``, and ``made`` where it was prepared."""
+    """All worlds.
+
+    ``dna`` and ``tissue`` hold a finished run each, ``annotated`` a GTF, a bgzip FASTA, alignments, contacts and a
+    store, ``visium`` a section of Space Ranger and the same as an AnnData table, ``recipe`` a recipe with its mirror,
+    and ``made`` the same where it was prepared.
+    """
     _write_dna(folder / "dna")
+    _write_annotated(folder / "annotated")
     _write_tissue(folder / "tissue")
+    _write_visium(folder / "visium")
     _write_recipe(folder / "recipe", folder / "dna")
     shutil.copytree(folder / "recipe", folder / "made")
-    _run(*_PREPARE, here=folder / "made")
+    _run(
+        "data",
+        "prepare",
+        "{here}/recipe.yaml",
+        "--mirror",
+        "{here}/mirror",
+        "--out",
+        "{here}/made",
+        here=folder / "made",
+    )
 
 
 def _run(*arguments: str, here: Path) -> None:
     status = main([argument.format(here=here) for argument in arguments])
     assert status == 0, arguments
+
+
+def _fit(here: Path, is_finished: bool = False) -> None:
+    finish = str(is_finished).lower()
+    _run("fit", "--config", "{here}/config.yaml", "--run-dir", "{here}/run", "--finish", finish, here=here)
 
 
 def _write_config(folder: Path, network: dict[str, object], data: dict[str, object]) -> None:
@@ -163,13 +103,16 @@ def _write_config(folder: Path, network: dict[str, object], data: dict[str, obje
     dump_yaml(config, folder / "config.yaml")
 
 
+def _sequences(folder: Path, **settings: object) -> dict[str, object]:
+    arguments = {"dataset": str(folder / "dataset.yaml"), **WINDOW, **settings}
+    return {"class_path": "seqexp.dna.loaders.data.SequenceData", "init_args": arguments}
+
+
 def _write_dna(folder: Path) -> None:
     write_tiny_dataset(folder)
-    data = {"class_path": "seqexp.dna.loaders.data.SequenceData"}
-    arguments = {"dataset": str(folder / "dataset.yaml"), **WINDOW}
-    _write_config(folder, {"class_path": "tiny_selector.TinySelector"}, {**data, "init_args": arguments})
-    _run("fit", "--config", "{here}/config.yaml", "--run-dir", "{here}/run", here=folder)
-    _run(*_ELEMENTS[:-1], "{here}/elements", here=folder)
+    _write_config(folder, TINY_SELECTOR, _sequences(folder))
+    _fit(folder, is_finished=True)
+    _run("elements", "{here}/run", "--budget-bp", "2000", "--out", "{here}/elements", here=folder)
     genes = pd.read_csv(folder / "genes.tsv", sep="\t")
     peaks = pd.read_csv(folder / "peaks.narrowPeak", sep="\t", header=None).iloc[:40]
     near = genes.iloc[np.arange(len(peaks)) % len(genes)].reset_index(drop=True)
@@ -180,17 +123,69 @@ def _write_dna(folder: Path) -> None:
     pairs.to_csv(folder / "pairs.tsv", sep="\t", index=False)
 
 
+def _write_annotated(folder: Path) -> None:
+    write_tiny_dataset(folder)
+    with bgzf.BgzfWriter(str(folder / "genome.fa.gz"), "wb") as handle:
+        handle.write((folder / "genome.fa").read_bytes())
+    genes = pd.read_csv(folder / "genes.tsv", sep="\t")
+    genes[["gene_id", "TPM"]].to_csv(folder / "expression.tsv", sep="\t", index=False)
+    line = '{}\tx\tgene\t{}\t{}\t.\t{}\t.\tgene_id "{}"; gene_name "{}";\n'
+    ends = [
+        (tss + 1, tss + 800) if strand == "+" else (tss - 798, tss + 1)
+        for tss, strand in genes[["tss", "strand"]].to_numpy()
+    ]
+    rows = zip(genes["chrom"], ends, genes["strand"], genes["gene_id"], genes["gene_name"], strict=True)
+    (folder / "genes.gtf").write_text("".join(line.format(chrom, *span, *told) for chrom, span, *told in rows))
+    for name in ("genome.fa", "genes.tsv"):
+        (folder / name).unlink()
+    rng = np.random.default_rng(0)
+    places = [(row.chrom, max(0, row.tss + int(rng.normal(0, 80)))) for row in genes.itertuples() for _ in range(20)]
+    reads = [(chrom, start, "+-"[number % 2]) for number, (chrom, start) in enumerate(sorted(places))]
+    write_bam(folder / "reads.bam", dict.fromkeys(CHROMS, CHROM_BP), reads)
+    (folder / "reads.bed").write_text("".join(f"{c}\t{s}\t{s + 36}\tr\t0\t{strand}\n" for c, s, strand in reads))
+    near = [(i * 1000, j * 1000, 50 / (1 + j - i)) for i in range(40) for j in range(i, min(40, i + 6))]
+    contacts = gzip.compress("".join(f"{i}\t{j}\t{count}\n" for i, j, count in near).encode())
+    for chrom in CHROMS:
+        (folder / f"{chrom}.gz").write_bytes(contacts)
+    dump_yaml(ANNOTATED, folder / "dataset.yaml")
+    _write_config(folder, TINY_SELECTOR, _sequences(folder, source="store", store_folder=str(folder / "store")))
+    _fit(folder)
+
+
+def _spots(folder: Path, num_genes: int, split: str) -> None:
+    network = {"class_path": "seqexp.histology.models.nsl.NSL", "init_args": {"num_genes": num_genes}}
+    arguments = {"dataset": str(folder / "slides.yaml"), "split": split, "patch_px": 8, "features": "colour"}
+    _write_config(folder, network, {"class_path": "seqexp.histology.loaders.data.SpotData", "init_args": arguments})
+
+
 def _write_tissue(folder: Path) -> None:
     import timm
 
     folder.mkdir()
     write_tiny_slides(folder)
-    network = {"class_path": "seqexp.histology.models.nsl.NSL", "init_args": {"num_genes": 10}}
-    arguments = {"dataset": str(folder / "slides.yaml"), "split": "fixed", "patch_px": 8, "features": "colour"}
-    _write_config(folder, network, {"class_path": "seqexp.histology.loaders.data.SpotData", "init_args": arguments})
-    _run("fit", "--config", "{here}/config.yaml", "--run-dir", "{here}/run", "--finish", "false", here=folder)
+    _spots(folder, 10, "fixed")
+    _fit(folder)
     torch.manual_seed(0)
     torch.save(timm.create_model(ENCODER, num_classes=0).state_dict(), folder / "weights.pth")
+
+
+def _write_visium(folder: Path) -> None:
+    import anndata
+
+    folder.mkdir()
+    write_section(folder)
+    frame = positions().set_index("barcode")
+    genes = pd.DataFrame({"gene_ids": ["ENSG01", "ENSG02", "ENSG03"]}, index=list("ABC"))
+    data = anndata.AnnData(counts().astype(np.float32), frame[["in_tissue", "array_row", "array_col"]], genes)
+    data.obsm["spatial"] = frame[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy()
+    (folder / "table").mkdir()
+    data.write_h5ad(folder / "table/a.h5ad")
+    shutil.copy(folder / "full.png", folder / "table")
+    write_description(folder / "table", layout="h5ad", file="a.h5ad", folder=None)
+    for path in (folder / "slides.yaml", folder / "table/slides.yaml"):  # one section lends itself to all splits
+        content = load_yaml(path)
+        content["splits"]["blocks"]["allow"] = ["slide", "section", "patient"]
+        dump_yaml(content, path)
 
 
 def _write_recipe(folder: Path, dna: Path) -> None:
@@ -198,5 +193,4 @@ def _write_recipe(folder: Path, dna: Path) -> None:
     (folder / "recipe.yaml").write_text(RECIPE)
     shutil.copy(dna / "genes.tsv", folder / "mirror/table.tsv")
     shutil.copy(dna / "genome.fa", folder / "mirror/genome.fa")
-    with gzip.open(folder / "mirror/peaks.bed.gz", "wb") as handle:
-        handle.write((dna / "peaks.narrowPeak").read_bytes())
+    (folder / "mirror/peaks.bed.gz").write_bytes(gzip.compress((dna / "peaks.narrowPeak").read_bytes()))
