@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +24,7 @@ from damages import damages_of
 from outcomes import LIMIT_S, Result, files_of, judged, result_of, run
 from situations import SITUATIONS, Situation
 
-OF_SLOW = 3
+OF_SLOW = 4
 MEMORY_BYTES = 8 * 2**30
 _TABLE = [situation for situation in SITUATIONS for _ in range(situation.share)]
 References = dict[str, Result]
@@ -155,6 +156,8 @@ def apart(number: int, work: Callable[[], Outcome], report: Path, limit_s: float
             os.setsid()
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
             report.write_text(json.dumps(asdict(work())))
+        except Exception:  # noqa: BLE001 (of the campaign itself)
+            traceback.print_exc()
         finally:
             os._exit(0)
     deadline = time.monotonic() + limit_s

@@ -14,7 +14,8 @@ import pandas as pd
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, inside
 from seqexp.core.recipes.runner import StepResult
-from seqexp.core.tables import is_missing, numbers, parse_numbers, read_csv, read_table, whole_numbers
+from seqexp.core.tables import is_missing, numbers, parse_numbers, read_table, whole_numbers
+from seqexp.dna.genome.bed_rows import read_rows, whole_positions
 from seqexp.dna.genome.prepare_features import nucleosome_depleted
 from seqexp.dna.genome.prepare_tables import (
     covered_rows,
@@ -244,12 +245,17 @@ def restrict_bed(
         The file cannot be read, or no line is left.
     """
     path = inside(folder, bed)
-    frame = read_csv(path, sep="\t", header=None)  # written back as it was
+    frame = read_rows(path)  # text, written back as it was
+    if frame.shape[1] < 3:
+        raise DataError(f"{frame.shape[1]} columns", where=path, expected="BED: chromosome, start, end, tabs between")
+    start, end = (whole_positions(frame, column, path) for column in (1, 2))
+    if (end < start).any():
+        row = int(np.argmax(end < start))
+        raise DataError(f"end {end[row]} before start {start[row]}", where=f"{path}, data row {row + 1}")
     notes = [f"{len(frame)} intervals in {Path(bed).name}"]
     frame = _reduce(frame, frame[0].isin(_texts(chroms)), f"not on {', '.join(_texts(chroms))}", notes)
     if max_bp is not None:
-        start, end = (whole_numbers(frame, column, path) for column in (1, 2))
-        frame = _reduce(frame, end - start <= max_bp, f"wider than {max_bp} bp", notes)
+        frame = _reduce(frame, (end - start <= max_bp)[frame.index], f"wider than {max_bp} bp", notes)
     if frame.empty:
         raise DataError(f"no interval on {', '.join(_texts(chroms))}", where=path, expected="at least one")
     write_table(frame, inside(folder, output), header=False)

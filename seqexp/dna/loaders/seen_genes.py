@@ -65,8 +65,19 @@ class SeenGenes:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> SeenGenes:
-        """From :meth:`state`."""
-        return cls(pd.DataFrame(state["genes"]), dict(state["chromosomes"]))
+        """From :meth:`state`.
+
+        Raises
+        ------
+        ValueError
+            A place is no whole number, or an id or a split no text.
+        """
+        frame = pd.DataFrame(state["genes"])[["gene_id", "split", "chrom", "start", "end"]]
+        for column, kind in (("gene_id", str), ("split", str), ("chrom", str), ("start", int), ("end", int)):
+            odd = [value for value in state["genes"][column] if type(value) is not kind]
+            if odd:
+                raise ValueError(f"seen genes hold {column} {odd[0]!r}")
+        return cls(frame.astype({"start": np.int64, "end": np.int64}), dict(state["chromosomes"]))
 
 
 def _plain_ids(ids: pd.Series) -> pd.Series:

@@ -59,16 +59,20 @@ class SpotCache:
             members = spots.rows_of(slide)
             centres = spots.frame[["x_um", "y_um"]].to_numpy(np.float64)[members]
             path = self.folder / f"{_file_name(slide)}-{name}-{self._key(slides[slide], centres, settings)}.npy"
-            if not path.is_file():
+            if not _is_sound(path, len(centres)):
                 # Many runs share a cache: one computes, the others wait and find what it made.
                 with own_folder(self.folder, is_patient=True):
-                    if not path.is_file():
-                        told = f"computing {name} of slide {slide}, {len(centres):,} spots"
+                    if not _is_sound(path, len(centres)):
+                        again = " again: what was kept is damaged" if path.is_file() else ""
+                        told = f"computing {name} of slide {slide}, {len(centres):,} spots{again}"
                         print(told, file=sys.stderr, flush=True)
                         _write(path, compute(slides[slide], centres), len(centres))
             parts.append(path)
             rows.append(members)
-        return SpotArray(parts, rows, len(spots))
+        found = SpotArray(parts, rows, len(spots))
+        if not found.is_even:
+            raise DataError(f"kept {name} differ in shape or kind", where=self.folder, fix="delete this folder")
+        return found
 
     def _key(self, slide: Slide, centres: NDArray[np.float64], settings: Mapping[str, Any]) -> str:
         if slide.path not in self._images:
@@ -99,6 +103,11 @@ class SpotArray:
         """Shape of one row."""
         return self._maps()[0].shape[1:]
 
+    @property
+    def is_even(self) -> bool:
+        """Whether all files hold rows of one shape and kind."""
+        return len({(values.shape[1:], values.dtype) for values in self._maps()}) <= 1
+
     def __getitem__(self, rows: NDArray[np.int64] | list[int]) -> NDArray[Any]:
         maps, rows = self._maps(), np.asarray(rows, dtype=np.int64)
         out = np.empty((len(rows), *self.width), maps[0].dtype)
@@ -114,6 +123,15 @@ class SpotArray:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None}
+
+
+def _is_sound(path: Path, num: int) -> bool:
+    """Whether a file is whole and has one row of numbers per spot; its values carry no sum."""
+    try:
+        values = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError, SyntaxError):
+        return False
+    return isinstance(values, np.ndarray) and values.ndim > 1 and len(values) == num and values.dtype.kind in "uif"
 
 
 def _write(path: Path, values: NDArray[Any], num: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +128,15 @@ def test_a_block_that_no_record_begins_in_is_read_too(tiny_dataset: Path) -> Non
     content[middle : middle + 10] = b"\xff" * 10
     path.write_bytes(content)
     assert list(errors_of(check(tiny_dataset))) == ["genome.fa.gz: content"]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_no_file_is_left_open(tiny_dataset: Path, is_damaged: bool) -> None:
+    track = tiny_dataset.parent / "atac.bw"
+    if is_damaged:
+        track.write_bytes(track.read_bytes()[:3000])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ResourceWarning)
+        check_dataset(load_dataset(tiny_dataset), 512, 512)
+        gc.collect()
+    assert [str(one.message) for one in seen if issubclass(one.category, ResourceWarning)] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -186,6 +187,24 @@ def test_bed_lines_are_kept_as_they_are(tmp_path):
     assert result.notes[1:] == ("1 dropped: not on chr1", "1 dropped: wider than 100 bp")
     with pytest.raises(DataError, match="no interval on chr9"):
         restrict_bed(tmp_path, "in.narrowPeak.gz", "none.bed.gz", ["chr9"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chr1,5,90\n", "1 columns"),
+        ("chr1\t5\n", "2 columns"),
+        ("chr1\t5\t9.5\n", "'9.5' in column 2 is not a position"),
+        ("chr1\t-5\t9\n", "'-5' in column 1"),
+        ("chr1\t5\t9\nchr1\t50\t9\n", "end 9 before start 50"),
+        ("", "0 columns"),
+    ],
+)
+def test_restrict_bed_refuses_what_is_no_bed(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "in.bed").write_text(text)
+    with pytest.raises(DataError, match=message):
+        restrict_bed(tmp_path, "in.bed", "out.bed.gz", ["chr1"])
+    assert [path.name for path in tmp_path.iterdir()] == ["in.bed"]
 
 
 def test_decompress(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +85,32 @@ def test_batches_do_not_depend_on_workers_and_turning_is_reproducible() -> None:
     assert all(sums)  # turned, not changed
 
 
-def test_cache_is_used_again_and_made_anew_where_an_image_changes(tmp_path: Path) -> None:
-    import shutil
+@pytest.mark.parametrize("way", ["cut", "empty", "noise", "text", "fewer", "objects", "folder"])
+def test_cache_that_is_damaged_is_made_anew(tmp_path: Path, way: str, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(small_tissue().parent, folder, ignore=shutil.ignore_patterns("cache"))
+    whole = data(dataset=folder)
+    file = min((folder / "cache").iterdir())
+    content, values = file.read_bytes(), np.load(file)
+    capsys.readouterr()
+    file.unlink()
+    if way == "folder":
+        file.mkdir()
+        with pytest.raises(DataError, match="cannot write"):
+            data(dataset=folder)
+        return
+    if way in ("text", "fewer", "objects"):
+        changed = {"text": values.astype(str), "fewer": values[:-1], "objects": np.array([{}, None], object)}[way]
+        np.save(file, changed)
+    else:
+        file.write_bytes({"cut": content[:-5], "empty": b"", "noise": bytes(range(256))}[way])
+    again = data(dataset=folder)
+    assert "what was kept is damaged" in capsys.readouterr().err
+    np.testing.assert_array_equal(again.patches[np.arange(5)], whole.patches[np.arange(5)])
+    assert file.read_bytes() == content
 
+
+def test_cache_is_used_again_and_made_anew_where_an_image_changes(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(small_tissue().parent, folder, ignore=shutil.ignore_patterns("cache"))
     first = data(dataset=folder)
