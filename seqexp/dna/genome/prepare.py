@@ -248,7 +248,8 @@ def restrict_bed(
     frame = read_rows(path)  # text, written back as it was
     if frame.shape[1] < 3:
         raise DataError(f"{frame.shape[1]} columns", where=path, expected="BED: chromosome, start, end, tabs between")
-    start, end = (whole_positions(frame, column, path) for column in (1, 2))
+    named = frame.rename(columns={1: "start", 2: "end"})
+    start, end = (whole_positions(named, column, path) for column in ("start", "end"))
     if (end < start).any():
         row = int(np.argmax(end < start))
         raise DataError(f"end {end[row]} before start {start[row]}", where=f"{path}, data row {row + 1}")

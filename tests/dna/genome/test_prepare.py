@@ -194,8 +194,8 @@ def test_bed_lines_are_kept_as_they_are(tmp_path):
     [
         ("chr1,5,90\n", "1 columns"),
         ("chr1\t5\n", "2 columns"),
-        ("chr1\t5\t9.5\n", "'9.5' in column 2 is not a position"),
-        ("chr1\t-5\t9\n", "'-5' in column 1"),
+        ("chr1\t5\t9.5\n", "'9.5' in column 'end' is not a position"),
+        ("chr1\t-5\t9\n", "'-5' in column 'start'"),
         ("chr1\t5\t9\nchr1\t50\t9\n", "end 9 before start 50"),
         ("", "0 columns"),
     ],
