@@ -270,6 +270,7 @@ def test_windows_per_second(genome: Genome) -> None:
         print("GenVarLoader is not installed here: not timed")
     ratio = {c: {n: r / table[c]["pyfaidx + pyBigWig, naive"] for n, r in table[c].items()} for c in columns}
     for column in columns:
-        assert ratio[column]["seqexp, from the files"] >= 0.9, column  # at least as fast, but for noise
+        least = 0.9 if column[1] else 1.0  # wall time with workers is noisy
+        assert ratio[column]["seqexp, from the files"] >= least, column
     assert ratio[200_000, 0]["seqexp, from the store"] >= 6
     assert ratio[200_000, 2]["seqexp, from the store"] >= 2.5

@@ -19,9 +19,10 @@ SPAN = 4096
 
 
 def small(name: str, folder: Path, **network: object) -> str:
-    """A shipped config on windows of 4 kb, with other settings of its network."""
+    """A shipped config on windows of 4 kb and for two epochs, with other settings of its network."""
     content = yaml.safe_load((shipped_folder("configs") / "discovery" / name).read_text())
     content["data"]["init_args"] |= {"upstream_bp": SPAN // 2, "downstream_bp": SPAN // 2, "batch_size": 4}
+    content["trainer"]["max_epochs"] = 2
     content["model"]["network"]["init_args"] |= network
     path = folder / name
     path.write_text(yaml.safe_dump(content))
