@@ -195,11 +195,17 @@ def inside(folder: str | Path, name: str, *, where: str | Path | None = None, is
             expected="a relative path below the folder, without .. and with at most 255 bytes between slashes",
         )
     path = Path(folder) / name
-    if not is_link_allowed and not path.resolve().is_relative_to(Path(folder).resolve()):
+    if is_link_allowed:
+        return path
+    try:
+        there: Path | str = path.resolve()
+    except (OSError, RuntimeError):
+        there = "the end of a ring of links"
+    if isinstance(there, str) or not there.is_relative_to(Path(folder).resolve()):
         raise ConfigError(
             f"{name} leads out of the folder by a link",
             where=where or folder,
-            expected=f"a file inside {folder}, not at {path.resolve()}",
+            expected=f"a file inside {folder}, not at {there}",
             fix="remove the link, or put the file itself there",
         )
     return path

@@ -160,7 +160,8 @@ def test_links_that_leave_the_folder(tmp_path: Path) -> None:
     (folder / "sub").symlink_to(elsewhere)
     (folder / "file").symlink_to(elsewhere / "file")
     (folder / "own").symlink_to(folder / "real")
-    for name in ("sub/a", "file"):
+    (folder / "ring").symlink_to("ring")
+    for name in ("sub/a", "file", "ring"):
         with pytest.raises(ConfigError, match="leads out of the folder by a link"):
             inside(folder, name)
         assert inside(folder, name, is_link_allowed=True) == folder / name

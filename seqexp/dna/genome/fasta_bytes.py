@@ -76,7 +76,8 @@ class FastaBytes:
         try:
             if self._file is None:
                 self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115  closed by close()
-            return os.pread(self._file.fileno(), max(num_bytes, 0), offset)
+            offset = min(offset, self.file_bytes)  # an index may name any place
+            return os.pread(self._file.fileno(), max(min(num_bytes, self.file_bytes - offset), 0), offset)
         except OSError as error:
             raise DataError(f"the FASTA cannot be read: {error.strerror}", where=self.path) from error
 

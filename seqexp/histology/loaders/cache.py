@@ -137,5 +137,8 @@ def _is_sound(path: Path, num: int) -> bool:
 def _write(path: Path, values: NDArray[Any], num: int) -> None:
     if len(values) != num:
         raise DataError(f"{len(values)} rows for {num} spots", where=path)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise DataError(f"{bad} of {values.size} values of spots are not finite", where=path, fix="check the weights")
     with atomic_path(path) as temporary:
         np.save(temporary, values)

@@ -12,6 +12,7 @@ import torch
 from simulated_tissue import small_tissue
 
 from seqexp.core.errors import ConfigError, DataError
+from seqexp.histology.loaders.cache import SpotCache
 from seqexp.histology.loaders.data import SpotData
 from seqexp.histology.loaders.dataset import turned, turned_block
 from seqexp.histology.slides import SlideSet
@@ -108,6 +109,15 @@ def test_cache_that_is_damaged_is_made_anew(tmp_path: Path, way: str, capsys: py
     assert "what was kept is damaged" in capsys.readouterr().err
     np.testing.assert_array_equal(again.patches[np.arange(5)], whole.patches[np.arange(5)])
     assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_not_kept(tmp_path: Path, value: float) -> None:
+    module = data()
+    cache, slides = SpotCache(tmp_path / "c"), {name: module.slides.slide(name) for name in module.fold.spots.slides}
+    with pytest.raises(DataError, match="values of spots are not finite"):
+        cache.get("x", {}, module.fold.spots, slides, compute=lambda _, at: np.full((len(at), 2), value))
+    assert not list((tmp_path / "c").glob("*.npy"))
 
 
 def test_cache_is_used_again_and_made_anew_where_an_image_changes(tmp_path: Path) -> None:
