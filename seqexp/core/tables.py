@@ -24,6 +24,7 @@ from seqexp.core.errors import DataError
 
 MAX_POSITION_BP = 2**40  # no chromosome comes near; beyond it sums of positions would overflow or lose bases
 
+_ROUNDED = re.compile(r"^\s*-?\d\.\d+E\+?\d+\s*$")  # as Excel saves 124931; R writes 1e+05, and exact numbers alone
 _UNREADABLE = (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zlib.error, ValueError)
 _NO_NUMBER = frozenset(("", ".", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "none", "null"))  # in lower case
 
@@ -208,8 +209,17 @@ def whole_numbers(frame: pd.DataFrame, column: str | int, path: str | Path) -> p
     Raises
     ------
     DataError
-        A cell is empty, no whole number, or beyond ``MAX_POSITION_BP``.
+        A cell is empty, no whole number, beyond ``MAX_POSITION_BP``, or rounded by a spreadsheet.
     """
+    is_rounded = frame[column].astype(str).str.match(_ROUNDED).to_numpy()
+    if is_rounded.any():
+        row = int(np.argmax(is_rounded))
+        raise DataError(
+            f"{frame[column].iloc[row]!r} in column {column!r} is a rounded position",
+            where=f"{path}, data row {row + 1}; {int(is_rounded.sum())} such rows",
+            expected="every digit of a position",
+            fix="a spreadsheet shows and saves large numbers so; export the table again from its source",
+        )
     values, _ = parse_numbers(frame[column])
     is_bad = ~(values.abs() <= MAX_POSITION_BP).to_numpy() | (values % 1 != 0).to_numpy()
     if is_bad.any():

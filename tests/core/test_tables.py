@@ -67,6 +67,12 @@ def test_positions_are_whole_and_possible(cell: str) -> None:
         whole_numbers(pd.DataFrame({"start": ["1", cell]}), "start", "t.tsv")
 
 
+@pytest.mark.parametrize("cell", ["1.25E+05", "1.0E+07", " -1.23E+8"])
+def test_positions_that_a_spreadsheet_has_rounded(cell: str) -> None:
+    with pytest.raises(DataError, match=r"is a rounded position(.|\n)*data row 2; 1 such rows(.|\n)*spreadsheet"):
+        whole_numbers(pd.DataFrame({"start": ["1", cell]}), "start", "t.tsv")
+
+
 def test_whole_numbers_in_other_spellings() -> None:
     frame = pd.DataFrame({"start": ["7", "1e+05", "3.0", " 8 "]})  # R writes 100000 as 1e+05
     assert whole_numbers(frame, "start", "t.tsv").tolist() == [7, 100_000, 3, 8]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.check import Asker, CheckReport
@@ -22,7 +23,7 @@ from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.motifs import read_meme
 from seqexp.dna.genome.names import NameMap
 from seqexp.dna.genome.opening import require_window
-from seqexp.dna.genome.placing import LACKING, place_genes
+from seqexp.dna.genome.placing import LACKING, NOWHERE, place_genes
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.splits import SPLITS, assign, check_leaks
 from seqexp.dna.genome.tracks import TrackSet
@@ -168,12 +169,23 @@ def _check_genes(ask: Asker, spec: DatasetSpec) -> GeneTable | None:
 
 def _check_rows(ask: Asker, spec: DatasetSpec, genes: GeneTable) -> None:
     file, report = spec.genes.name, genes.report
-    is_fine = not (report.dropped or report.ignored or UNANNOTATED in report.noted)
+    is_fine = not (report.dropped or report.ignored or {UNANNOTATED, NOWHERE} & set(report.noted))
     ask(file, "rows", lambda: (report.render().split(": ", 1)[1], is_fine))
     values = genes.frame[spec.expression].to_numpy()
     ask(file, spec.expression, lambda: _range(values, spec.expression_unit))
     for column in spec.covariates:
-        ask(file, column, partial(_range, genes.frame[column].to_numpy(), ""))
+        ask(file, column, partial(_covariate, genes.frame[column], genes.frame[spec.expression]))
+
+
+def _covariate(values: pd.Series, expression: pd.Series) -> tuple[str, bool]:
+    """Its range; a warning where it orders the genes as the expression does, and so may be made from it."""
+    told, is_fine = _range(values.to_numpy(), "")
+    if len(values) < 10 or not is_fine or expression.nunique() < 2:
+        return told, is_fine
+    rank = float(values.rank().corr(expression.rank()))
+    if abs(rank) < 0.98:
+        return told, True
+    return f"{told}; made from the expression? the rank correlation is {rank:.3f}", False
 
 
 def _strands(genes: GeneTable) -> tuple[str, bool]:

@@ -282,6 +282,13 @@ def load_dataset(path: str | Path) -> DatasetSpec:
     )
     if spec.not_in_fasta not in ("error", "drop"):
         raise ConfigError(f"genes.not_in_fasta: {spec.not_in_fasta!r}", where=path, expected="error or drop")
+    if spec.expression in spec.covariates:
+        raise ConfigError(
+            f"{spec.expression!r} is both the expression column and a covariate",
+            where=path,
+            expected="covariates that are known without measuring expression",
+            fix=f"take {spec.expression} out of covariates",
+        )
     if spec.missing not in ("zero", "nan", "error"):
         raise ConfigError(f"missing: {spec.missing!r}", where=path, expected="one of zero, nan, error")
     absent = [str(file) for file in spec.files() if not file.is_file()]

@@ -19,6 +19,7 @@ from seqexp.dna.genome.names import NameMap
 
 _STRANDS = {"+": "+", "-": "-", "1": "+", "+1": "+", "-1": "-"}
 UNANNOTATED = "measured, but not in the annotation"
+_EXPECTED = "genes with expression and every covariate"
 _FIXED = ("gene_id", "gene_name", "chrom", "tss", "strand")
 
 
@@ -118,7 +119,7 @@ class GeneTable:
             reason = f"no {'expression' if column == expression else 'covariate'} ({column})"
             frame = drops.keep(frame, frame[column].notna(), reason)
         frame = drops.keep(frame, ~frame["gene_id"].duplicated(), "duplicate gene id")
-        frame = _checked(frame, path)
+        frame = _checked(frame, path, drops)
         report = drops.report(len(frame))
         return cls(frame[[*_FIXED, *numeric]], report, expression, covariates, sequences=rows.sequences)
 
@@ -262,7 +263,7 @@ def _numbers(frame: pd.DataFrame, column: str, path: Path, is_signed: bool) -> p
     return values
 
 
-def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _checked(frame: pd.DataFrame, path: Path, drops: Drops) -> pd.DataFrame:
     strands = frame["strand"].map(_STRANDS)
     for is_bad, what, expected in (
         (strands.isna(), "an unknown strand", "'+' or '-'"),
@@ -277,5 +278,5 @@ def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
                 fix="correct the rows or remove them",
             )
     if frame.empty:
-        raise DataError("no gene is left in the table", where=path, expected="genes with expression")
+        raise DataError("no gene is left in the table", where=f"{path}; {drops.report(0).render()}", expected=_EXPECTED)
     return frame.assign(strand=strands)

@@ -18,6 +18,7 @@ from seqexp.dna.genome.names import NameMap, match_names, name_key
 from seqexp.dna.genome.reference import Reference
 from seqexp.dna.genome.splits import in_a_split
 
+NOWHERE = "named in the splits, where nothing lies"
 LACKING = "on chromosomes that the FASTA lacks"
 
 
@@ -34,7 +35,7 @@ def place_genes(genes: GeneTable, spec: DatasetSpec, reference: Reference) -> Ge
         of such a gene.
     """
     found = find_chromosomes(genes, spec, reference)
-    genes.report = genes.report.noting(_nowhere(genes, spec, reference), "named in the splits, where nothing lies")
+    genes.report = genes.report.noting(_nowhere(genes, spec, reference), NOWHERE)
     is_used = in_a_split(genes.renamed(found), spec.splits) & ~_excluded_by_own_name(genes, spec)
     is_lacking = ~genes.frame["chrom"].isin(list(found)).to_numpy()
     if spec.not_in_fasta == "error" and (is_lacking & is_used).any():

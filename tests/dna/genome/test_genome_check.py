@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from Bio import bgzf
 
@@ -140,3 +142,12 @@ def test_no_file_is_left_open(tiny_dataset: Path, is_damaged: bool) -> None:
         check_dataset(load_dataset(tiny_dataset), 512, 512)
         gc.collect()
     assert [str(one.message) for one in seen if issubclass(one.category, ResourceWarning)] == []
+
+
+@pytest.mark.parametrize("make", [lambda tpm: np.log2(tpm + 1), lambda tpm: -3 * tpm])
+def test_a_covariate_made_from_the_expression_is_told(tiny_dataset: Path, make: Callable[[float], float]) -> None:
+    path = tiny_dataset.with_name("genes.tsv")
+    table = pd.read_csv(path, sep="\t")
+    assert "rank correlation" not in check(tiny_dataset).render()
+    table.assign(half_life=table["TPM"].map(make)).to_csv(path, sep="\t", index=False)
+    assert "made from the expression?" in check(tiny_dataset).render()

@@ -108,6 +108,7 @@ def test_gene_chromosomes_take_the_names_of_the_fasta(tiny_dataset: Path) -> Non
         ("unit: TPM", "signed: maybe", "signed: 'maybe'"),
         ("tracks: {ATAC: atac.bw, H3K27ac: h3k27ac.bw}", "tracks: [atac.bw]", "a mapping of names to paths"),
         ("ATAC: atac.bw", "ATAC: [atac.bw]", r"tracks\.ATAC"),
+        ("covariates: [half_life]", "covariates: [TPM]", "'TPM' is both the expression column and a covariate"),
         ("covariates: [half_life]", "covariates: {a: 1}", "covariates.*|a list of names"),
         ("by: chromosome", "by: patient", r"splits\.by: 'patient'"),
         ("tss: tss", "tss: tss, start: start", "genes names tss and start"),
