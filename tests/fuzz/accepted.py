@@ -21,7 +21,7 @@ ACCEPTED: tuple[tuple[str, str, str], ...] = (
     ),
     ("", r"atac\.bw: (bytes|track: (negative|one value|some values|no intervals|all but one))", "values of a signal"),
     ("", r"checkpoints/.*: (bytes|weights)", "other weights of the same shape and finite"),
-    ("elements|compare", r"masks\.npz: arrays: (a|another) number", "another mask in [0, 1], another place inside"),
+    ("elements|compare", r"masks\.npz: arrays: (a number|another number|zeros)", "masks in [0, 1], places inside"),
     ("elements|compare|crispri", r"\.(bed|narrowPeak|tsv): text: ", "another score, place or name that may be"),
     ("fit|predict|features", r"\.tsv: text: (a|another) (cell|column)", "another count or value that may be"),
     ("fit", r"^config\.yaml: values: ", "another setting in its range"),
