@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -49,3 +51,14 @@ class MissingExtraError(SeqexpError):
             expected=f"{module} importable in this environment",
             fix=f"pip install 'seqexp[{extra}]'",
         )
+
+
+@contextmanager
+def located(where: str | Path) -> Iterator[None]:
+    """Say where a value was written of which the code inside knows only that it is wrong."""
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        if error.where is not None:
+            raise
+        raise type(error)(error.found, where=where, expected=error.expected, fix=error.fix) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.errors import ConfigError, DataError, located
 from seqexp.core.yaml import load_yaml
 from seqexp.core.yaml_fields import (
     check_keys,
@@ -140,18 +140,15 @@ def load_set(path: str | Path) -> SetSpec:
     check_keys(content, _KEYS, path, "", required=("name", "slides", "splits"))
     genes = mapping(content.get("genes") or {}, path, "genes", _GENE_KEYS)
     transform = mapping(content.get("transform") or {}, path, "transform", _TRANSFORM_KEYS)
+    with located(path):
+        selector, fitted_later = _selector(genes, path), _transform(transform, path)
     spec = SetSpec(
         path=path,
         name=text(content, "name", path),
         slides={key: _slide(key, entry, content, path) for key, entry in _items(content, "slides", path)},
         splits={key: read_split(entry, path, f"splits.{key}") for key, entry in _items(content, "splits", path)},
-        transform=_transform(transform, path),
-        selector=GeneSelector(
-            kind=genes.get("select", "mean"),
-            num=whole_number(genes, "num", path, low=1, default=250, prefix="genes."),
-            min_spots=number(genes, "min_spots", path, low=0, high=1, default=0.0, prefix="genes."),
-            use_all_splits=flag(genes, "use_all_splits", path),
-        ),
+        transform=fitted_later,
+        selector=selector,
         gene_list=optional_path(genes, "list", path),
         genes_chosen_on=name_list(genes.get("chosen_on"), path, "genes.chosen_on"),
         aliases=optional_path(content, "aliases", path),
@@ -218,6 +215,15 @@ def _option(entry: Mapping[str, Any], key: str, kind: OptionKind, path: Path) ->
     if kind == "flag":
         return flag(entry, key, path)
     return whole_number(entry, key, path, low=1, high=1000) if kind == "whole number" else name(entry[key], path, key)
+
+
+def _selector(genes: Mapping[str, Any], path: Path) -> GeneSelector:
+    return GeneSelector(
+        kind=genes.get("select", "mean"),
+        num=whole_number(genes, "num", path, low=1, default=250, prefix="genes."),
+        min_spots=number(genes, "min_spots", path, low=0, high=1, default=0.0, prefix="genes."),
+        use_all_splits=flag(genes, "use_all_splits", path),
+    )
 
 
 def _transform(entry: Mapping[str, Any], path: Path) -> ExpressionTransform:

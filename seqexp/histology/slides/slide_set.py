@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.errors import ConfigError, DataError, located
 from seqexp.core.files import fingerprint
 from seqexp.core.tables import is_missing, read_csv
 from seqexp.histology.slides.description import SetSpec, SplitSpec, load_set
@@ -150,7 +150,8 @@ class SlideSet:
                 plans[name] = (spec, spec.plan)
                 continue
             frame, by = self.spots.frame, spec.by
-            folds = group_k_fold(frame, spec.folds, by, spec.seed) if spec.folds else leave_one_out(frame, by)  # type: ignore[arg-type]
+            with located(f"{self.spec.path}, splits.{name}"):
+                folds = group_k_fold(frame, spec.folds, by, spec.seed) if spec.folds else leave_one_out(frame, by)  # type: ignore[arg-type]
             plans.update({f"{name}/{fold}": (spec, plan) for fold, plan in folds.items()})
         return plans
 
@@ -171,7 +172,8 @@ class SlideSet:
         """
         spec, plan = self._split(name)
         if plan is not None:
-            return plan.labels(self.spots.frame)
+            with located(f"{self.spec.path}, splits.{name}"):
+                return plan.labels(self.spots.frame)
         if spec.file is not None:
             return read_labels(spec.file, self.spots.frame)
         return spatial_blocks(self.spots.frame, float(spec.blocks_um or 0), seed=spec.seed)
@@ -197,9 +199,10 @@ class SlideSet:
         """
         spec, _ = self._split(name)
         labels = self.split(name) if labels is None else labels
-        selection = self._select(labels) if fitted is None else fitted[0]
-        spots = self.spots.on_panel(selection.panel, self.aliases)
-        transform = self.spec.transform.fit(spots, labels) if fitted is None else fitted[1]
+        with located(f"{self.spec.path}, splits.{name}"):
+            selection = self._select(labels) if fitted is None else fitted[0]
+            spots = self.spots.on_panel(selection.panel, self.aliases)
+            transform = self.spec.transform.fit(spots, labels) if fitted is None else fitted[1]
         manifests = [PretrainingManifest.read(path) for path in spec.pretraining]
         audit = audit_leaks(spots, labels, transform, selection, pretraining=manifests, allow=spec.allow)
         if fitted is None:  # what was fitted elsewhere is kept apart from the test by the labels given

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqexp.core.errors import ConfigError
+from seqexp.core.errors import ConfigError, located
 from seqexp.core.yaml_fields import file_path, flag, mapping, name_list, number, optional_path, whole_number
 from seqexp.histology.slides.splits import SplitPlan
 
@@ -83,8 +83,10 @@ def read_split(entry: Any, path: Path, key: str) -> SplitSpec:
     lists = {k: name_list(entry.get(k), path, f"{key}.{k}") for k in ("train", "val", "test")}
     lowest = {"val_blocks_um": 1.0, "val_share": 0.0}
     blocks = {k: number(entry, k, path, low=low, prefix=f"{key}.") for k, low in lowest.items() if k in entry}
+    with located(f"{path}, {key}"):
+        plan = SplitPlan(by, **lists, **blocks) if kinds == ["test"] else None  # type: ignore[arg-type]
     return SplitSpec(
-        plan=SplitPlan(by, **lists, **blocks) if kinds == ["test"] else None,  # type: ignore[arg-type]
+        plan=plan,
         folds=_folds(entry, kinds, path, key),
         by=by,
         seed=whole_number(entry, "seed", path, low=0, high=2**63, default=0, prefix=f"{key}."),

@@ -78,7 +78,6 @@ class SplitPlan:
             if shared:
                 raise DataError(
                     f"{self.by} {', '.join(shared)} is in {first} and in {second}",
-                    where="splits",
                     expected=f"every {self.by} in one split only",
                     fix=f"remove it from {first} or {second}",
                 )

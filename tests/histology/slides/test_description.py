@@ -227,3 +227,25 @@ def test_a_list_of_genes_that_is_none_is_one_error(tmp_path: Path, make: Callabl
     make(tmp_path / "genes.txt")
     with pytest.raises(DataError, match="list of genes"):
         SlideSet.open(path).fold("fixed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"splits": {"fixed": {"train": ["A"], "val": [], "test": ["C"]}}}, "splits.fixed"),
+        ({"splits": {"fixed": {"train": ["A"], "val": ["C"], "test": ["C"]}}}, "splits.fixed"),
+        ({"splits": {"fixed": {"train": ["A"], "val": ["Z"], "test": ["C"]}}}, "splits.fixed"),
+        ({"splits": {"fixed": {"train": ["A"], "val": ["B"], "test": ["C"], "by": "mouse"}}}, "splits.fixed"),
+        ({"splits": {"many": {"folds": 9}}}, "splits.many"),
+        ({"genes": {"num": 1000}}, "splits.fixed"),
+        ({"genes": {"select": "mouse"}}, "slides.yaml"),
+        ({"transform": {"scope": "mouse"}}, "slides.yaml"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_file_and_split(tmp_path: Path, changes: dict[str, object], told: str) -> None:
+    write_tiny_slides(tmp_path, **changes)
+    with pytest.raises(SeqexpError) as error:
+        slides = SlideSet.open(tmp_path)
+        slides.fold(slides.split_names[0])
+    assert str(tmp_path / "slides.yaml") in str(error.value.where)
+    assert told in str(error.value.where)

@@ -312,3 +312,29 @@ def test_a_damaged_file_is_one_error_and_no_crash(tmp_path: Path, name: str) -> 
         DAMAGE[name](file)
     with pytest.raises(DataError, match=r"cannot be read|damaged|obsm|positions"):
         SlideSet.open(tmp_path).read("s1")
+
+
+def test_kinds_of_numbers(tmp_path: Path) -> None:
+    def half(data: AnnData) -> None:
+        data.X = data.X.toarray().astype(np.float16)  # which sparse matrices do not know
+
+    np.testing.assert_array_equal(read(tmp_path, half).counts.toarray(), counts())
+    for change, told in ((lambda x: x > 0, "type bool"), (lambda x: x * np.float32(1.000001), "2.00000191")):
+
+        def other(data: AnnData, change: Callable = change) -> None:
+            data.X = sparse.csr_matrix(change(data.X.toarray()))
+
+        with pytest.raises(DataError, match=told):
+            read(tmp_path, other)
+
+
+@pytest.mark.parametrize(("columns", "is_known"), [(["imagerow", "imagecol"], True), (["row", "col"], False)])
+def test_a_table_of_positions_names_its_columns(tmp_path: Path, columns: list[str], is_known: bool) -> None:
+    def change(data: AnnData) -> None:
+        data.obsm["spatial"] = pd.DataFrame(data.obsm["spatial"][:, ::-1], data.obs_names, columns)
+
+    if is_known:
+        np.testing.assert_allclose(read(tmp_path, change).frame["x_px"], positions()["pxl_col_in_fullres"])
+        return
+    with pytest.raises(DataError, match="has the columns row, col"):
+        read(tmp_path, change)
