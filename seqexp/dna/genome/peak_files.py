@@ -31,7 +31,7 @@ _HEADER = {
     **dict.fromkeys(("pvalue", "p_value", "-log10(pvalue)"), "p_value"),
     **dict.fromkeys(("qvalue", "q_value", "-log10(qvalue)"), "q_value"),
 }
-_TARGET_GENES = ("targetgene", "target_gene", "genesymbol", "gene_symbol")
+_TARGET_GENES = ("targetgene", "target_gene")
 _POSITIONS = ("start", "chromstart", "chrom_start", "end", "stop", "chromend", "chrom_end")
 
 
@@ -136,14 +136,15 @@ def _of_predictions(rows: pd.DataFrame, known: Mapping[str, str], path: Path) ->
         return {}
     found = dict.fromkeys((column for column, name in known.items() if name == "name"), "other_name") | {gene: "name"}
     scores = [column for column in rows if column.strip().lower().endswith("score")]
-    if len(scores) != 1 and "score" not in known.values():
+    is_scored = bool({"score", "signal_value"} & set(known.values()))
+    if len(scores) != 1 and not is_scored:
         raise DataError(
             f"{len(scores)} columns could be the score of the predictions: {', '.join(scores) or 'none'}",
             where=path,
             expected="one column whose name ends with score",
             fix="name the column to be used 'score'",
         )
-    return found if "score" in known.values() else found | {scores[0]: "score"}
+    return found if is_scored else found | {scores[0]: "score"}
 
 
 def _from_macs(table: pd.DataFrame, rows: Mapping[str, pd.Series], path: Path) -> pd.DataFrame:

@@ -168,3 +168,12 @@ def test_pipes_and_folders_are_refused_at_once(tmp_path: Path) -> None:
         for read in (read_peak_file, detect_format):
             with pytest.raises(DataError, match="no regular file"):
                 read(path)
+
+
+def test_annotated_peaks_are_no_predictions(tmp_path: Path) -> None:
+    """A column of genes near by is no reason to ask for scores, and a signal is one."""
+    path = tmp_path / "annotated.tsv"
+    path.write_text("chr\tstart\tend\tgene_symbol\nchr1\t5\t9\tABC1\n")
+    assert read_peak_file(path)["start"].tolist() == [5]
+    path.write_text("chr\tstart\tend\tTargetGene\tsignalValue\nchr1\t5\t9\tABC1\t2.5\n")
+    assert read_peak_file(path)[["name", "signal_value"]].to_numpy().tolist() == [["ABC1", 2.5]]
