@@ -122,6 +122,7 @@ def _prepare(
     result = Prepared(lock.folder / recipe.dataset_file)
     if missing or not _all_done(recipe, lock):
         _check_disk(recipe, missing, lock.folder, mirror)
+        lock.write()  # first: a step may write the description itself and be killed before its end is recorded
         result.dataset.unlink(missing_ok=True)
     _fetch_all(recipe, missing, lock, mirror, reporter=reporter, patience=patience, result=result)
     _run_all(recipe, steps, lock, reporter, result=result)

@@ -95,6 +95,23 @@ def test_a_step_that_fails_leaves_no_dataset_and_is_done_again_alone(world):
     assert result.dataset.exists()
 
 
+def test_a_step_that_writes_the_description_may_be_killed_before_its_record(world):
+    (world.root / "whole.yaml").write_text("name: tiny\ndescription: d\nlicence: none\nsteps: [{use: whole}]\n")
+    recipe = load_recipe(world.root / "whole.yaml")
+
+    def killed(folder: Path) -> StepResult:
+        (folder / "dataset.yaml").write_text("name: tiny\n")
+        raise KeyboardInterrupt
+
+    def whole(folder: Path) -> StepResult:
+        (folder / "dataset.yaml").write_text("name: tiny\n")
+        return StepResult(("dataset.yaml",))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(world, recipe=recipe, steps={"whole": killed})
+    assert run(world, recipe=recipe, steps={"whole": whole}).ran == ["whole"]
+
+
 def test_a_source_that_fails_keeps_the_others(world):
     (world.mirror / "sub/b.txt").rename(world.root / "b.txt")
     with pytest.raises(DataError, match=r"no file sub/b\.txt"):
