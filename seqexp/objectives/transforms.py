@@ -110,9 +110,17 @@ class TargetTransform:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> TargetTransform:
-        """Fitted transform from :meth:`state`."""
-        blank = make_transform(state["name"], raw_unit=state["raw_unit"])
-        return replace(blank, mean=float(state["mean"]), std=float(state["std"]), is_fitted=True)
+        """Fitted transform from :meth:`state`.
+
+        Raises
+        ------
+        ValueError
+            Mean and standard deviation are not finite, or the latter not above zero.
+        """
+        blank, mean, std = make_transform(state["name"], raw_unit=state["raw_unit"]), state["mean"], state["std"]
+        if not (np.isfinite(float(mean)) and np.isfinite(float(std)) and float(std) > 0):
+            raise ValueError(f"mean {mean} and std {std} of the transform")
+        return replace(blank, mean=float(mean), std=float(std), is_fitted=True)
 
     def _checked(self, expression: ArrayLike) -> NDArray[np.float64]:
         values = np.asarray(expression, dtype=np.float64)
@@ -207,8 +215,18 @@ class ColumnScale:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ColumnScale:
-        """Fitted scale from :meth:`state`."""
-        return cls(str(state["unit"]), np.asarray(state["means"]), np.asarray(state["stds"]))
+        """Fitted scale from :meth:`state`.
+
+        Raises
+        ------
+        ValueError
+            Means and standard deviations are not as many finite numbers, these above zero.
+        """
+        mean, std = np.asarray(state["means"]), np.asarray(state["stds"])
+        is_fit = mean.ndim == 1 and mean.shape == std.shape and {mean.dtype.kind, std.dtype.kind} <= {"f", "i"}
+        if not is_fit or not (np.isfinite(mean) & np.isfinite(std) & (std > 0)).all():
+            raise ValueError("means and stds of the genes are not as many finite numbers")
+        return cls(str(state["unit"]), mean.astype(np.float64), std.astype(np.float64))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ColumnScale) and self.state() == other.state()
@@ -218,5 +236,16 @@ Transform = TargetTransform | ColumnScale
 
 
 def transform_from_state(state: Mapping[str, Any]) -> Transform:
-    """Whichever of the two a checkpoint holds."""
-    return ColumnScale.from_state(state) if "means" in state else TargetTransform.from_state(state)
+    """Whichever of the two a checkpoint holds.
+
+    Raises
+    ------
+    DataError
+        The state is damaged.
+    """
+    try:
+        return ColumnScale.from_state(state) if "means" in state else TargetTransform.from_state(state)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"the transform of the checkpoint cannot be read: {error}", expected="a checkpoint written by seqexp fit"
+        ) from error

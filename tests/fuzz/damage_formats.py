@@ -19,6 +19,7 @@ from tiny_bigwig import write_raw_bigwig
 def _image(change: Callable[[Image.Image], Image.Image], **saved: Any) -> Damage:
     def apply(path: Path, rng: Rng) -> str:
         with Image.open(path) as image:
+            image.load()
             changed = change(image)
         changed.save(path, **saved)
         return ""

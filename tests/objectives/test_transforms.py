@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.objectives.transforms import TRANSFORMS, TargetTransform, make_transform
+from seqexp.objectives.transforms import TRANSFORMS, TargetTransform, make_transform, transform_from_state
 
 VALUES = np.array([0.0, 0.5, 3.0, 1e4])
 
@@ -55,3 +55,24 @@ def test_misuse_is_refused() -> None:
         make_transform("log2p1-standardized").fit([2.0, 2.0])
     with pytest.raises(DataError, match="no training genes"):
         make_transform("log2p1").fit([])
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"unit": "a", "means": [1.0, {}], "stds": [1.0, 1.0]},
+        {"unit": "a", "means": [1.0, 2.0], "stds": [1.0, 1.0, 1.0]},
+        {"unit": "a", "means": [1.0], "stds": [0.0]},
+        {"unit": "a", "means": [float("nan")], "stds": [1.0]},
+        {"unit": "a", "means": ["1"], "stds": [1.0]},
+        {"unit": "a", "means": 1.0, "stds": 1.0},
+        {"unit": "a", "means": [1.0]},
+        {"name": "log2p1", "raw_unit": "TPM", "mean": float("inf"), "std": 1.0},
+        {"name": "log2p1", "raw_unit": "TPM", "mean": 0.0, "std": -1.0},
+        {"name": "log2p1", "raw_unit": "TPM", "mean": None, "std": 1.0},
+        {"name": "log2p1", "raw_unit": "TPM", "mean": [1], "std": 1.0},
+    ],
+)
+def test_damaged_state_is_one_error(state: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="the transform of the checkpoint cannot be read"):
+        transform_from_state(state)

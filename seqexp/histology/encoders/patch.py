@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -162,15 +163,17 @@ def load_strictly(module: nn.Module, path: Path, key_path: str = "", strip_prefi
     except Exception as error:
         raise DataError(f"cannot read the weights: {' '.join(str(error).split())[:200]}", where=path) from error
     for key in filter(None, key_path.split(".")):
-        if key not in state:
+        if not isinstance(state, Mapping) or key not in state:
             raise DataError(f"no key {key!r}", where=path, expected="one of: " + ", ".join(map(str, list(state)[:8])))
         state = state[key]
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise DataError("no names of weights", where=path, expected="a state dict of the encoder", fix="check key_path")
     state = {name.removeprefix(strip_prefix): value for name, value in state.items()}
     own = module.state_dict()
     heads = {name for name in state if name.split(".")[0] in ("fc", "head", "classifier") and name not in own}
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own and name not in heads]
-    shapes = [name for name in own if name in state and own[name].shape != state[name].shape]
+    shapes = [name for name in own if name in state and own[name].shape != getattr(state[name], "shape", None)]
     if missing or unexpected or shapes:
         raise DataError(
             f"{len(own) - len(missing) - len(shapes)} of {len(own)} weights match; missing: {_few(missing)}; "

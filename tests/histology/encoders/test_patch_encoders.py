@@ -59,6 +59,22 @@ def test_weights_that_do_not_fit_are_refused(
         TimmPatchEncoder(**given)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"conv_stem.weight": [1.0]}, "of another shape: conv_stem.weight"),
+        ({"conv_stem.weight": None}, "of another shape: conv_stem.weight"),
+        ({1: torch.zeros(2)}, "no names of weights"),
+        ([torch.zeros(2)], "no names of weights"),
+        (torch.zeros(2), "no names of weights"),
+    ],
+)
+def test_files_that_hold_other_values(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(DataError, match=message):
+        TimmPatchEncoder(NAME, tmp_path / "w.pth")
+
+
 def test_unreadable_file_and_unknown_architecture(tmp_path: Path) -> None:
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"not a checkpoint")
