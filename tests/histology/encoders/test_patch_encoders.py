@@ -62,8 +62,8 @@ def test_weights_that_do_not_fit_are_refused(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"conv_stem.weight": [1.0]}, "of another shape: conv_stem.weight"),
-        ({"conv_stem.weight": None}, "of another shape: conv_stem.weight"),
+        ({"conv1.0.weight": [1.0]}, "of another shape: conv1.0.weight"),
+        ({"conv1.0.weight": None}, "of another shape: conv1.0.weight"),
         ({1: torch.zeros(2)}, "no names of weights"),
         ([torch.zeros(2)], "no names of weights"),
         (torch.zeros(2), "no names of weights"),
