@@ -5,8 +5,6 @@ With that file elements can be called and compared again without the model.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from seqexp.core.arrays import UNREADABLE
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path
 from seqexp.core.tables import MAX_POSITION_BP
@@ -254,5 +253,5 @@ class MaskSet:
             raise DataError("no such file", where=path, expected=expected) from error
         except KeyError as error:
             raise DataError(f"not a mask file: it holds no {error}", where=path, expected=expected) from error
-        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        except UNREADABLE as error:
             raise DataError(f"not readable as masks: {error}", where=path, expected=expected) from error

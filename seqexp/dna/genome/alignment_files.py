@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import re
 import struct
 import zlib
@@ -67,11 +68,25 @@ def detect_format(path: Path) -> str:
             if head == b"CRAM":
                 raise DataError("MACS3 reads no CRAM", where=path, expected=_EXPECTED, fix="samtools view -b")
             handle.seek(0)
-            return _text_format(handle, path)
+            found = _text_format(handle, path)
+            _require_last_line_end(handle, path)
+            return found
     except FileNotFoundError as error:
         raise DataError("no such file", where=path, expected="alignments: " + _EXPECTED) from error
     except _DAMAGE as error:
         raise DataError(f"the alignments cannot be read: {error}", where=path, expected=_EXPECTED) from error
+
+
+def _require_last_line_end(handle: IO[bytes], path: Path) -> None:
+    """MACS3 reads a text without an end of its last line for ever; a file that was cut ends so."""
+    handle.seek(-1, os.SEEK_END)
+    if handle.read(1) != b"\n":
+        raise DataError(
+            "the last line has no end: the file was cut, or written without a last line break",
+            where=path,
+            expected="a whole file, every line ended",
+            fix="fetch it again, or if it is whole: echo >> FILE (of a gzip: zcat FILE | sed -e '$a\\' | gzip > NEW)",
+        )
 
 
 def has_pairs(path: Path) -> bool:
@@ -131,7 +146,7 @@ def _text_format(handle: IO[bytes], path: Path) -> str:
             expected="the BEDPE of MACS3: chrom, start and end of the whole fragment",
             fix="awk -v OFS='\\t' '$1==$4{print $1, ($2<$5?$2:$5), ($3>$6?$3:$6)}'",
         )
-    if len(cells) >= 6 and cells[5] in "+-":
+    if len(cells) >= 6 and cells[5] in ("+", "-"):
         return "BED"
     return "FRAG" if all(map(_is_fragment, lines)) else "BEDPE"
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from seqexp.core.arrays import UNREADABLE
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import atomic_path
 from seqexp.dna.encoders.conv import SignalStem
@@ -43,7 +44,7 @@ def load_kept(path: str | Path) -> tuple[NDArray[np.bool_], int, int]:
         with np.load(path) as held:
             kept = np.unpackbits(held["kept"], axis=1, count=int(held["num_bins"])).astype(bool)
             upstream_bp, bin_bp = (int(value) for value in held["place"])
-    except (OSError, ValueError, KeyError) as error:
+    except (*UNREADABLE, KeyError) as error:
         raise DataError(f"not readable: {error}", where=path, expected="frozen masks") from error
     return kept, upstream_bp, bin_bp
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqexp.core.arrays import UNREADABLE
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, sha256_of
 from seqexp.core.lock import clear_stale, own_folder
@@ -126,12 +127,13 @@ class SpotArray:
 
 
 def _is_sound(path: Path, num: int) -> bool:
-    """Whether a file is whole and has one row of numbers per spot; its values carry no sum."""
+    """Whether a file is whole and has one row of finite numbers per spot; its values carry no sum."""
     try:
         values = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError, SyntaxError):
+    except UNREADABLE:
         return False
-    return isinstance(values, np.ndarray) and values.ndim > 1 and len(values) == num and values.dtype.kind in "uif"
+    is_shaped = isinstance(values, np.ndarray) and values.ndim > 1 and len(values) == num and values.dtype.kind in "uif"
+    return is_shaped and (values.dtype.kind != "f" or bool(np.isfinite(values).all()))
 
 
 def _write(path: Path, values: NDArray[Any], num: int) -> None:

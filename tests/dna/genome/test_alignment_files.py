@@ -101,3 +101,17 @@ def test_damaged_bam_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("r\t0\tchr1\t5\t60\t4M\t*\t0\t0\tACGT\tIIII\n")
     with pytest.raises(DataError, match="no @SQ line"):
         read_facts(tmp_path / "x", "SAM")
+
+
+@pytest.mark.parametrize("row", ["chr1\t5\t9\tr\t0\t+", "chr1\t5\t9", "chr1\t5\t9\tACGT\t1"])
+@pytest.mark.parametrize("is_gzip", [False, True])
+def test_a_last_line_without_an_end_is_refused(tmp_path: Path, row: str, is_gzip: bool) -> None:
+    """MACS3 would read such a file for ever."""
+    for number, text in enumerate((f"{row}\n{row}\n", f"{row}\n{row}", f"{row}\n{row[:7]}")):
+        path = tmp_path / str(number)
+        path.write_bytes(gzip.compress(text.encode()) if is_gzip else text.encode())
+        if number == 0:
+            assert detect_format(path) in ("BED", "BEDPE", "FRAG")
+            continue
+        with pytest.raises(DataError, match=r"the last line has no end|is no alignment"):
+            detect_format(path)
