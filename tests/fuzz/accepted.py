@@ -20,10 +20,11 @@ ACCEPTED: tuple[tuple[str, str, str], ...] = (
         "another base is a base; a FASTA carries no sums",
     ),
     ("", r"atac\.bw: (bytes|track: (negative|one value|some values|no intervals|all but one))", "values of a signal"),
-    ("", r"checkpoints/.*: (bytes|weights)", "other weights of the same shape and finite"),
+    ("", r"(checkpoints/.*|weights\.pth): (bytes|weights)", "other weights of the same shape and finite"),
     ("elements|compare", r"masks\.npz: arrays: (a number|another number|zeros)", "masks in [0, 1], places inside"),
     ("elements|compare|crispri", r"\.(bed|narrowPeak|tsv): text: ", "another score, place or name that may be"),
     ("fit|predict|features", r"\.tsv: text: (a|another) (cell|column)", "another count or value that may be"),
+    ("", r"\.png: image: a palette", "other colours, near the first, that a picture may have"),
     ("fit", r"^config\.yaml: values: ", "another setting in its range"),
     ("fit|elements|peaks", r"^--", "another setting in its range"),
 )
