@@ -20,13 +20,13 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
 
     from seqexp.core.errors import ConfigError
-    from seqexp.core.files import require_writable
+    from seqexp.core.files import prove_writable
     from seqexp.dna.elements.calling import call_elements
     from seqexp.dna.elements.files import load_masks, write_element_files
 
     if not 0 < arguments.budget_fraction <= 1:
         raise ConfigError(f"--budget-fraction {arguments.budget_fraction}", expected="above 0 and at most 1")
-    require_writable(arguments.out)
+    prove_writable(arguments.out)
     masks = load_masks(arguments.masks, arguments.split)
     num_genes, num_bins = masks.values.shape
     budget_bp = arguments.budget_bp

@@ -124,7 +124,7 @@ def require_output(path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
         raise DataError("the output is a folder", where=path, expected="the name of a file")
-    require_writable(path.parent)
+    prove_writable(path.parent)
     return path
 
 
@@ -166,6 +166,17 @@ def require_writable(folder: str | Path) -> Path:
     except OSError as error:
         raise write_error(error, folder / "files", f"into {folder.name or folder}") from error
     return folder
+
+
+def prove_writable(folder: str | Path) -> None:
+    """Like :func:`require_writable`, but the folder is made again later: what fails until then leaves none behind."""
+    made = [path for path in (Path(folder), *Path(folder).parents) if not path.exists()]
+    try:
+        require_writable(folder)
+    finally:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
 
 
 def inside(folder: str | Path, name: str, *, where: str | Path | None = None, is_link_allowed: bool = False) -> Path:
