@@ -25,6 +25,7 @@ ACCEPTED: tuple[tuple[str, str, str], ...] = (
     ("elements|compare|crispri", r"\.(bed|narrowPeak|tsv): text: ", "another score, place or name that may be"),
     ("fit|predict|features", r"\.tsv: text: (a|another) (cell|column)", "another count or value that may be"),
     ("", r"\.png: image: (a palette|JPEG under)", "other colours, near the first, that a picture may have"),
+    ("fit", r"text: rows in another order", "genes in another order are drawn in another order"),
     ("fit", r"^config\.yaml: values: ", "another setting in its range"),
     ("fit|elements|peaks", r"^--", "another setting in its range"),
 )
