@@ -328,7 +328,9 @@ def test_yeast(tmp_path: Path) -> None:
     windows = [genes.window(int(row), 700, 1_348) for row in rows]
     values = np.stack([tracks.values(window, 16)[:, 0] for window in windows])
     names = tuple(genes.frame["gene_id"].iloc[rows])
-    masks = MaskSet(names, tuple(windows), np.nan_to_num(values), 16, reference.chrom_sizes, tss_offset_bp=700)
+    masks = MaskSet(
+        names, tuple(windows), np.nan_to_num(values), 16, reference.chrom_sizes, tss_offset_bp=700, is_score=True
+    )
     features = dataset_features(spec, masks, reference)
     assert len(features) == 2 + 124
     assert len(features["TATA"]) == 572
