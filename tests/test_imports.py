@@ -5,49 +5,67 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "seqexp"
 
-# Who may import whom: each room lists the rooms it may use (itself always).
-HALL = {"core", "objectives", "loading"}
-ALLOWED = {
+# Who may import whom: each room lists the rooms it may use (itself always), none that it does not use.
+ALLOWED: dict[str, set[str]] = {
     "": set(),
     "__main__": {"cli"},
     "core": set(),
+    "recipes": {"core"},
+    "layers": {"core"},
+    "layers.scans": {"core"},
     "objectives": {"core"},
     "loading": {"core"},
-    "dna.genome": {"core"},
+    "training": {"core", "objectives"},
+    "dna.genome": {"core", "recipes"},
+    "dna.motifs": {"core", "dna.genome"},
     "dna.simulation": {"core", "dna.genome"},
-    "dna.loaders": HALL | {"dna.genome"},
-    "dna.encoders": {"core"},
-    "dna.pretrained": {"core", "dna.encoders"},
+    "dna.loaders": {"core", "objectives", "loading", "dna.genome"},
+    "dna.encoders": {"core", "layers", "layers.scans"},
+    "dna.pretrained": {"core", "layers", "dna.encoders"},
     "dna.selectors": {"core"},
     "dna.heads": {"core"},
-    "dna.models": HALL | {"dna.loaders", "dna.encoders", "dna.pretrained", "dna.selectors", "dna.heads"},
-    "histology.slides": {"core"},
-    "histology.simulation": {"core", "histology.slides"},
-    "histology.loaders": HALL | {"histology.slides"},
+    "dna.models": {"core", "objectives", "dna.motifs", "dna.loaders", "dna.encoders", "dna.selectors"} | {"dna.heads"},
+    "dna.peaks": {"core", "dna.genome"},
+    "dna.elements": {"core", "dna.genome"},
+    "dna.attribution": {"dna.loaders", "dna.models"},
+    "dna.evaluation": {"core", "objectives", "training", "dna.genome", "dna.motifs", "dna.loaders", "dna.peaks"}
+    | {"dna.elements", "report"},
+    "dna.benchmark": {"core", "objectives", "training", "dna.genome", "dna.simulation", "dna.loaders", "dna.models"}
+    | {"dna.peaks", "dna.elements", "dna.attribution", "dna.evaluation"},
+    "histology.slides": {"core", "recipes"},
+    "histology.simulation": {"core"},
+    "histology.loaders": {"core", "objectives", "loading", "histology.slides"},
     "histology.encoders": {"core"},
-    "histology.models": HALL | {"histology.loaders", "histology.encoders"},
-    "training": HALL,
-    "dna.elements": HALL | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.selectors"},
-    "dna.attribution": HALL | {"training", "dna.genome", "dna.loaders", "dna.models"},
-    "dna.benchmark": HALL
-    | {"training", "dna.genome", "dna.simulation", "dna.loaders", "dna.models"}
-    | {"dna.elements", "dna.attribution"},
-    "report": HALL
-    | {"training", "dna.genome", "dna.loaders", "dna.models", "dna.elements", "dna.benchmark"}
-    | {"histology.slides", "histology.loaders", "histology.models"},
-    "cli": HALL
-    | {"training", "report", "dna.genome", "dna.simulation", "dna.loaders"}
-    | {"dna.encoders", "dna.models", "dna.elements", "dna.benchmark"}
-    | {"histology.slides", "histology.simulation", "histology.loaders", "histology.encoders"},
+    "histology.models": {"core", "objectives", "histology.loaders"},
+    "histology.evaluation": {"core", "objectives", "loading", "training", "histology.slides", "histology.loaders"}
+    | {"histology.models", "report"},
+    "histology.benchmark": {"core", "histology.evaluation"},
+    "report": {"core", "dna.benchmark", "histology.slides"},
+    "api": {"core", "objectives", "loading", "training", "report", "dna.loaders", "dna.evaluation"}
+    | {"histology.loaders", "histology.evaluation"},
+    "cli": {"core", "recipes", "layers.scans", "objectives", "training", "report", "api"}
+    | {
+        "dna.genome",
+        "dna.motifs",
+        "dna.simulation",
+        "dna.loaders",
+        "dna.peaks",
+        "dna.elements",
+        "dna.evaluation",
+        "dna.benchmark",
+    }
+    | {"histology.slides", "histology.simulation", "histology.loaders", "histology.encoders", "histology.benchmark"},
 }
-NO_TORCH = ("core", "dna.genome", "dna.simulation", "histology.slides", "histology.simulation")
-NETWORK_PARTS = ("dna.encoders", "dna.selectors", "dna.heads", "histology.encoders")
+NO_TORCH = ("core", "recipes", "dna.genome", "dna.motifs", "dna.simulation", "dna.peaks", "histology.slides")
+NO_TORCH += ("histology.simulation",)
+NETWORK_PARTS = ("layers", "layers.scans", "dna.encoders", "dna.selectors", "dna.heads", "histology.encoders")
 OPTIONAL = {"mamba_ssm", "causal_conv1d", "numba", "safetensors", "transformers", "timm", "MACS3"} | {
     *("tifffile", "imagecodecs", "openslide", "anndata", "h5py", "pyarrow", "spatialdata", "peft"),
 }
@@ -96,6 +114,33 @@ def test_arrows(path: Path) -> None:
         elif root in OPTIONAL:
             wrong.append(f"line {line}: optional package {root} imported without core.optional.require")
     assert not wrong, f"{path.relative_to(PACKAGE.parent)}: " + "; ".join(wrong)
+
+
+def rooms_used(path: Path) -> set[str]:
+    """Rooms of seqexp that a module imports from."""
+    names = [m.removeprefix("seqexp").removeprefix(".") for _, m, _ in imports_of(path) if m.split(".")[0] == "seqexp"]
+    return {room_of(name) for name in names}
+
+
+def test_no_permission_is_unused() -> None:
+    used: dict[str, set[str]] = {}
+    for path in MODULES:
+        used.setdefault(room_of(name_of(path)), set()).update(rooms_used(path))
+    idle = {room: rooms - used.get(room, set()) for room, rooms in ALLOWED.items()}
+    assert not {room: rooms for room, rooms in idle.items() if rooms}
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    known = {name_of(path) for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        names = [m.removeprefix("seqexp.") for _, m, _ in imports_of(path) if m.startswith("seqexp.")]
+        targets = {name if name in known else name.rpartition(".")[0] for name in names}
+        graph[name_of(path)] = (targets & known) - {name_of(path)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("circle: " + " imports ".join(reversed(error.args[1])))
 
 
 def test_every_room_has_a_rule() -> None:

@@ -34,10 +34,10 @@ def main(argv: list[str]) -> int:
 
 def _folds(arguments: argparse.Namespace) -> int:
     """Fit every config on every split, print the table, write it."""
+    from seqexp.api.finish import finish_run
     from seqexp.core.errors import SeqexpError
     from seqexp.core.files import atomic_path
-    from seqexp.report.finish import finish_run
-    from seqexp.report.folds import fold_table, read_metrics
+    from seqexp.histology.benchmark.folds import fold_table, read_metrics
     from seqexp.training.fit import run_fit
 
     runs: dict[str, dict[str, dict[str, Any]]] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqexp.dna.elements.matched import Matched
+    from seqexp.dna.evaluation.matched import Matched
     from seqexp.objectives.bootstrap import Bound
 
 EPILOG = """examples:
@@ -30,8 +30,8 @@ def main(argv: list[str]) -> int:
     from seqexp.core.errors import ConfigError
     from seqexp.core.files import require_output
     from seqexp.dna.elements.files import load_masks
-    from seqexp.dna.elements.matched import compare_files
     from seqexp.dna.elements.places import Places, read_places
+    from seqexp.dna.evaluation.matched import compare_files
 
     if arguments.split != "all" and not arguments.masks:
         raise ConfigError("--split without --masks", expected="masks, which know the split of each gene")

@@ -54,8 +54,8 @@ def add_parser(kinds: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score, print the table, write it."""
     from seqexp.core.files import atomic_path, require_output
-    from seqexp.dna.elements.crispri import score_files, score_table
-    from seqexp.dna.elements.crispri_pairs import read_pairs
+    from seqexp.dna.evaluation.crispri import score_files, score_table
+    from seqexp.dna.evaluation.crispri_pairs import read_pairs
 
     require_output(arguments.out)
     pairs = read_pairs(arguments.pairs)

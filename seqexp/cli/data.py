@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from seqexp.core.errors import ConfigError
 from seqexp.core.files import move_files
-from seqexp.core.recipes.runner import Prepared, Reporter, StepFunction, StepResult, prepare
-from seqexp.core.recipes.schema import find_recipe, load_recipe, shipped_recipes
+from seqexp.recipes.runner import Prepared, Reporter, StepFunction, StepResult, prepare
+from seqexp.recipes.schema import find_recipe, load_recipe, shipped_recipes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -175,11 +175,13 @@ def _check_dna(path: Path, upstream_bp: int, downstream_bp: int) -> CheckReport:
     from seqexp.dna.genome.dataset import load_dataset
     from seqexp.dna.loaders.check import check_target
     from seqexp.dna.loaders.settings import require_window
+    from seqexp.dna.motifs.check import check_motifs
 
     require_window(upstream_bp, downstream_bp)
     spec = load_dataset(path)
     report = check_dataset(spec, upstream_bp, downstream_bp)
-    return CheckReport((*report.rows, *check_target(spec, upstream_bp, downstream_bp)))
+    beside = [*check_motifs(spec), *check_target(spec, upstream_bp, downstream_bp)]
+    return CheckReport((*report.rows, *beside))
 
 
 def _list(arguments: argparse.Namespace) -> int:

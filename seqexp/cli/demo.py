@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     if (run_dir / "metrics.json").exists() and not arguments.overwrite:
         raise ConfigError("a finished demo lies there", where=run_dir, fix="give --overwrite, another --seed or --out")
 
-    from seqexp.report.finish import summary
+    from seqexp.api.finish import summary
 
     started = time.monotonic()
     run = _tissue if arguments.histology else _genome
@@ -52,9 +52,9 @@ def main(argv: list[str]) -> int:
 
 def _genome(out: Path, run_dir: Path, config: str, seed: int) -> dict[str, Any]:
     """The demo of the DNA wing; returns its metrics."""
+    from seqexp.api.finish import finish_run
     from seqexp.dna.simulation.config import SimulationConfig
     from seqexp.dna.simulation.simulate import simulate_genome
-    from seqexp.report.finish import finish_run
     from seqexp.training.fit import run_fit
 
     dataset = simulate_genome(out / f"data_seed{seed}", SimulationConfig(seed=seed))
@@ -65,9 +65,9 @@ def _genome(out: Path, run_dir: Path, config: str, seed: int) -> dict[str, Any]:
 
 def _tissue(out: Path, run_dir: Path, config: str, seed: int) -> dict[str, Any]:
     """The demo of the histology wing, colour alone as a control; returns the metrics of the main run."""
+    from seqexp.api.finish import finish_run
+    from seqexp.dna.evaluation.settings import FinishSettings
     from seqexp.histology.simulation.tissue import TissueConfig, simulate_tissue
-    from seqexp.report.finish import finish_run
-    from seqexp.report.settings import FinishSettings
     from seqexp.training.fit import run_fit
 
     dataset = simulate_tissue(out / f"data_seed{seed}", TissueConfig(seed=seed))

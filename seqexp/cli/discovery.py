@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     from seqexp.dna.benchmark.discovery import run_discovery
     from seqexp.dna.benchmark.plan import DiscoveryPlan
     from seqexp.dna.benchmark.summary import summarise
+    from seqexp.dna.benchmark.tables import enrichment_tables, write_tables
     from seqexp.report.discovery_page import write_discovery_report
-    from seqexp.report.discovery_tables import enrichment_tables, write_tables
 
     plan = DiscoveryPlan.read(arguments.plan, dict(map(named_path, arguments.data)))
     if arguments.seeds:

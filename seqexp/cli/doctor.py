@@ -50,7 +50,7 @@ def _torch_lines() -> list[tuple[str, str, str]]:
 
 def _backend_lines() -> list[tuple[str, str, str]]:
     """One line per way to compute a scan or a convolution: usable or why not."""
-    from seqexp.dna.encoders.backends import OPERATIONS, why_not
+    from seqexp.layers.scans.backends import OPERATIONS, why_not
 
     lines = []
     for operation, backends in OPERATIONS.items():

@@ -55,12 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     from seqexp.core.errors import ConfigError
     from seqexp.core.files import atomic_path, require_output
     from seqexp.dna.elements.calling import kept_bins
-    from seqexp.dna.elements.enrichment import bins_of_elements, dataset_features, feature_enrichment
     from seqexp.dna.elements.files import load_masks
-    from seqexp.dna.elements.matched import elements_in_places
-    from seqexp.dna.elements.peaks import read_peaks
     from seqexp.dna.elements.places import Places
+    from seqexp.dna.evaluation.enrichment import bins_of_elements, dataset_features, feature_enrichment
+    from seqexp.dna.evaluation.matched import elements_in_places
     from seqexp.dna.genome.dataset import load_dataset
+    from seqexp.dna.peaks.tables import read_peaks
 
     if not 0 < arguments.budget_fraction <= 1:
         raise ConfigError(f"--budget-fraction {arguments.budget_fraction}", expected="above 0 and at most 1")

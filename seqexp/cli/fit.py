@@ -56,7 +56,7 @@ def fit(argv: list[str]) -> int:
         return 0
     print(f"trained {trainer.current_epoch} epochs, {trainer.global_step} steps: {run_dir}")
     if arguments.finish == "true":
-        from seqexp.report.finish import finish_run, summary
+        from seqexp.api.finish import finish_run, summary
 
         print(summary(finish_run(run_dir)))
         print(f"report: {run_dir / 'report.html'}")

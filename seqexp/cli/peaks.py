@@ -48,10 +48,10 @@ def main(argv: list[str]) -> int:
 
 def _peaks(arguments: argparse.Namespace) -> pd.DataFrame:
     from seqexp.core.files import require_output
-    from seqexp.dna.elements.bdgpeakcall import call_on_track
-    from seqexp.dna.elements.callpeak import call_on_alignments
-    from seqexp.dna.elements.peaks import write_peaks
     from seqexp.dna.genome.peak_files import read_peak_file
+    from seqexp.dna.peaks.bdgpeakcall import call_on_track
+    from seqexp.dna.peaks.callpeak import call_on_alignments
+    from seqexp.dna.peaks.tables import write_peaks
 
     require_output(arguments.out)
     if arguments.narrowpeak:

@@ -28,8 +28,8 @@ def main(argv: list[str]) -> int:
     add_allow_classes(parser)
     arguments = parser.parse_args(argv)
 
-    from seqexp.report.finish import finish_run, summary
-    from seqexp.report.settings import FinishSettings, PeakSource
+    from seqexp.api.finish import finish_run, summary
+    from seqexp.dna.evaluation.settings import FinishSettings, PeakSource
 
     settings = FinishSettings(
         budget_fraction=arguments.budget_fraction,

@@ -47,7 +47,7 @@ def write_discovery_report(
     plan, results
         What was asked, and what was found.
     enrichments : mapping, optional
-        World to ranking to table of :func:`seqexp.dna.elements.enrichment.feature_enrichment`.
+        World to ranking to table of :func:`seqexp.dna.evaluation.enrichment.feature_enrichment`.
     """
     method = plan.arms[0].name
     tiles, sections = [], []

@@ -86,7 +86,7 @@ def mamba_plain(length: int) -> Step:
 
 
 def _scan(*tensors: Tensor, **settings: Any) -> tuple[Tensor, Tensor]:
-    from seqexp.dna.encoders.scan import selective_scan
+    from seqexp.layers.scans.scan import selective_scan
 
     return selective_scan(*tensors, **settings)
 

@@ -14,9 +14,9 @@ import pytest
 
 from seqexp.cli.main import main
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import read_bed
+from seqexp.dna.peaks.tables import read_peaks
 
 SIZES = {"chr1": 6_000, "chr2": 3_000}
 

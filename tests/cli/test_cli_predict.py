@@ -10,7 +10,7 @@ import pytest
 from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError
 from seqexp.core.yaml import dump_yaml, load_yaml
-from seqexp.report.settings import FinishSettings, PeakSource
+from seqexp.dna.evaluation.settings import FinishSettings, PeakSource
 from seqexp.training.fit import run_fit
 
 CONFIG = {

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqexp.api.finish import finish_run
 from seqexp.cli.main import main
+from seqexp.histology.evaluation.naive import naive_predictions, score
 from seqexp.histology.loaders.data import SpotData
-from seqexp.report.finish import finish_run
-from seqexp.report.tissue_naive import naive_predictions, score
 from seqexp.training.fit import run_fit
 
 pytestmark = pytest.mark.realdata

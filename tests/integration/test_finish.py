@@ -13,14 +13,14 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from seqexp.api.finish import finish_run
 from seqexp.cli.main import main
 from seqexp.core.errors import MissingExtraError
 from seqexp.core.yaml import dump_yaml, load_yaml
+from seqexp.dna.evaluation import elements as element_steps
+from seqexp.dna.evaluation.collect import collect
+from seqexp.dna.evaluation.settings import FinishSettings, PeakSource
 from seqexp.dna.genome.regions import read_bed
-from seqexp.report import elements as element_steps
-from seqexp.report.collect import collect
-from seqexp.report.finish import finish_run
-from seqexp.report.settings import FinishSettings, PeakSource
 from seqexp.training.fit import run_fit
 from seqexp.training.run import Run
 

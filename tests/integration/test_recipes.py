@@ -20,7 +20,7 @@ from seqexp.dna.genome.splits import assign, check_leaks
 @pytest.fixture
 def small_recipe(tmp_path) -> Path:
     """The shipped simulated recipe with fewer genes."""
-    from seqexp.core.recipes.schema import find_recipe
+    from seqexp.recipes.schema import find_recipe
 
     content = load_yaml(find_recipe("simulated_dna"))
     content["steps"][0]["with"].update(num_genes=60, num_chromosomes=6, mean_elements=2.0)

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from simulated_tissue import small_tissue
 
+from seqexp.api.finish import finish_run, summary
 from seqexp.cli.main import main
 from seqexp.core.errors import DataError, MissingExtraError
 from seqexp.core.yaml import dump_yaml
+from seqexp.dna.evaluation.settings import FinishSettings
+from seqexp.histology.benchmark.folds import fold_table, read_metrics
 from seqexp.histology.loaders.data import SpotData
 from seqexp.objectives.spatial import spatial_scores
-from seqexp.report.finish import finish_run, summary
-from seqexp.report.folds import fold_table, read_metrics
-from seqexp.report.settings import FinishSettings
 from seqexp.training.fit import run_fit
 from seqexp.training.predict import predict_run
 from seqexp.training.run import Run
@@ -181,7 +181,7 @@ def test_epochs_are_scored_inside_slides(runs: dict[str, Path]) -> None:
 def test_without_anndata_the_rest_is_finished(
     runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from seqexp.report import tissue_finish
+    from seqexp.histology.evaluation import finish as tissue_finish
 
     def missing(module: str, extra: str) -> None:
         raise MissingExtraError(module, extra)
@@ -198,7 +198,7 @@ def test_errors_in_ln_cp10k_whatever_the_logarithm(tmp_path: Path) -> None:
 
     import yaml
 
-    from seqexp.report.tissue_metrics import canonical_errors
+    from seqexp.histology.evaluation.metrics import canonical_errors
 
     folder = tmp_path / "data"
     shutil.copytree(small_tissue().parent, folder, ignore=shutil.ignore_patterns("cache"))

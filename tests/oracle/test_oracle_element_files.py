@@ -9,15 +9,15 @@ import pandas as pd
 import pyBigWig
 import pytest
 
-from seqexp.dna.elements.bdgpeakcall import call_on_track
 from seqexp.dna.elements.calling import call_elements, merge_elements
-from seqexp.dna.elements.callpeak import call_on_alignments
 from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.elements.writers import write_bed, write_bedgraph, write_bigwig, write_narrowpeak
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import read_bed
+from seqexp.dna.peaks.bdgpeakcall import call_on_track
+from seqexp.dna.peaks.callpeak import call_on_alignments
+from seqexp.dna.peaks.tables import read_peaks
 
 SIZES = {"chr2": 2_000, "chr10": 1_500, "chrEmpty": 400}
 

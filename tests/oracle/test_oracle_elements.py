@@ -8,9 +8,9 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from seqexp.dna.elements.calling import call_elements, kept_bins, merge_elements
-from seqexp.dna.elements.compare import _shifted_overlap, compare, cover, disjoint, in_windows, trim_to_budget
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.truth import curve, peak_scores, planted_bins, score_truth
+from seqexp.dna.evaluation.compare import _shifted_overlap, compare, cover, disjoint, in_windows, trim_to_budget
+from seqexp.dna.evaluation.truth import curve, peak_scores, planted_bins, score_truth
 from seqexp.dna.genome.interval import Interval
 
 SIZES = {"chr1": 3_000, "chr2": 1_300}

@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import trapezoid
 from sklearn.metrics import average_precision_score
 
-from seqexp.dna.elements.truth import curve
+from seqexp.dna.evaluation.truth import curve
 from seqexp.report import figures
 from seqexp.report.page import Section, tile, write_page
 from seqexp.report.style import to_svg

@@ -38,7 +38,7 @@ def child(argv: list[str], log: str) -> None:
 
 def serve() -> None:
     """Answer until the input ends."""
-    for name in ("seqexp.report.finish", "seqexp.cli.data", "seqexp.dna.simulation.simulate", *sys.argv[1:]):
+    for name in ("seqexp.api.finish", "seqexp.cli.data", "seqexp.dna.simulation.simulate", *sys.argv[1:]):
         importlib.import_module(name)
     print("ready", flush=True)
     for line in sys.stdin:

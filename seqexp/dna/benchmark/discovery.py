@@ -17,7 +17,7 @@ from seqexp.dna.benchmark.reading import accuracy_curve, ask_open, faithfulness,
 from seqexp.dna.benchmark.scores import own_share, score_rows
 from seqexp.dna.benchmark.trained import arm_scores, common_flags, num_epochs, slug, train
 from seqexp.dna.benchmark.world import Say, Scores, WorldResults, open_world
-from seqexp.dna.elements.truth import score_truth
+from seqexp.dna.evaluation.truth import score_truth
 from seqexp.training.run import Run
 
 OPEN, ASKED = "everything open", "asked"  # folders of the reader trained on whole and on randomly masked windows

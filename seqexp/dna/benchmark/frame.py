@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.truth import planted_bins
+from seqexp.dna.evaluation.truth import planted_bins
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.dna.models.binning import token_blacklist, token_signals
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.benchmark.frame import Frame
-from seqexp.dna.elements.peak_sets import above_threshold, called_on_reads, from_file
-from seqexp.dna.elements.peaks import read_peaks
-from seqexp.dna.elements.truth import peak_scores, signal_rule
+from seqexp.dna.evaluation.truth import peak_scores, signal_rule
 from seqexp.dna.genome.alignments import AlignmentSpec
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.loaders.windows import CONTACT
+from seqexp.dna.peaks.peak_sets import above_threshold, called_on_reads, from_file
+from seqexp.dna.peaks.tables import read_peaks
 
 NEAR_BP = 1_000.0  # ABC counts nearer bins as this far
 POWER = 0.87  # of the fall of contact with distance that ABC assumes (Fulco et al., Nature Genetics 2019)

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from seqexp.dna.benchmark.frame import Frame
 from seqexp.dna.elements.calling import kept_bins
-from seqexp.dna.elements.truth import at_budget, score_truth
+from seqexp.dna.evaluation.truth import at_budget, score_truth
 from seqexp.training.run import Run
 
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.encoders.blockwise import by_blocks
-from seqexp.dna.encoders.long_conv import long_conv
 from seqexp.dna.encoders.scan_mixer import DepthwiseWeights
-from seqexp.dna.encoders.stack import ResidualStack, scale_for_depth
+from seqexp.layers.scans.blockwise import by_blocks
+from seqexp.layers.scans.long_conv import long_conv
+from seqexp.layers.stack import ResidualStack, scale_for_depth
 
 _SLOWEST, _FASTEST, _TARGET = 1.5, 0.3, 1e-2  # decays: the share of max_length after which a filter fell to 1 %
 _FLOOR = 0.05

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqexp.dna.encoders.blockwise import by_blocks
-from seqexp.dna.encoders.causal_conv import causal_conv, last_inputs
-from seqexp.dna.encoders.scan import selective_scan
 from seqexp.dna.encoders.scan_mixer import Carried, DepthwiseWeights, ScanMixer, initial_step_bias
-from seqexp.dna.encoders.stack import MixerBlock, ResidualStack, scale_for_depth
+from seqexp.layers.scans.blockwise import by_blocks
+from seqexp.layers.scans.causal_conv import causal_conv, last_inputs
+from seqexp.layers.scans.scan import selective_scan
+from seqexp.layers.stack import MixerBlock, ResidualStack, scale_for_depth
 
 
 def _step_sizes(raw: Tensor, gate: Tensor, bias: Tensor) -> Tensor:

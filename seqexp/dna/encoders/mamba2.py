@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.encoders.blockwise import by_blocks
-from seqexp.dna.encoders.causal_conv import causal_conv, last_inputs
 from seqexp.dna.encoders.scan_mixer import Carried, DepthwiseWeights, ScanMixer, initial_step_bias
-from seqexp.dna.encoders.ssd import ssd
-from seqexp.dna.encoders.stack import MixerBlock, ResidualStack, scale_for_depth
+from seqexp.layers.scans.blockwise import by_blocks
+from seqexp.layers.scans.causal_conv import causal_conv, last_inputs
+from seqexp.layers.scans.ssd import ssd
+from seqexp.layers.stack import MixerBlock, ResidualStack, scale_for_depth
 
 _DECAY_RANGE = (1.0, 16.0)  # initial decay rates, uniform
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.encoders.motif_seeds import find_motifs
 
 
 class MotifStem(nn.Module):
@@ -31,7 +30,7 @@ class MotifStem(nn.Module):
     kernel_bp : int
         Bases of a filter, odd.
     max_seeds : int
-        Filters that :meth:`seed` may start from motifs found by counting.
+        Filters that :meth:`start_from` may start from motifs found by counting.
 
     Raises
     ------
@@ -76,22 +75,9 @@ class MotifStem(nn.Module):
         return self.project(functional.relu(self.norm(self.scores(one_hot).transpose(1, 2)).transpose(1, 2)))
 
     @torch.no_grad()
-    def seed(self, codes: NDArray[np.uint8], is_open: Sequence[NDArray[np.bool_]]) -> int:
-        """Start filters from motifs enriched in open positions; returns how many were found.
-
-        Tracks differ in how sharply they mark elements: of the tracks' open positions, those whose motifs stand out
-        most are used.
-
-        Parameters
-        ----------
-        codes : uint8 array (W, L)
-            Training windows.
-        is_open : sequence of bool array (W, L)
-            One per track.
-        """
-        number = min(self.max_seeds, len(self.filters))
-        per_track = [find_motifs(codes, opened, number, self.kernel_bp) for opened in is_open]
-        found = max(per_track, key=lambda motifs: sum(motif.z for motif in motifs), default=[])
-        for row, motif in enumerate(found):
-            self.filters[row] = torch.from_numpy(motif.log_odds.T.copy())
-        return len(found)
+    def start_from(self, motifs: Sequence[NDArray[np.float32]]) -> int:
+        """Start filters from log-odds (kernel_bp, 4), at most ``max_seeds``; returns how many were started."""
+        chosen = motifs[: min(self.max_seeds, len(self.filters))]
+        for row, log_odds in enumerate(chosen):
+            self.filters[row] = torch.from_numpy(log_odds.T.copy())
+        return len(chosen)

@@ -20,7 +20,6 @@ from seqexp.dna.genome.check_tracks import check_track
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.genes import UNANNOTATED, GeneTable
 from seqexp.dna.genome.interval import Interval
-from seqexp.dna.genome.motifs import read_meme
 from seqexp.dna.genome.names import NameMap
 from seqexp.dna.genome.opening import require_window
 from seqexp.dna.genome.placing import LACKING, NOWHERE, place_genes
@@ -80,9 +79,6 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
             track.close()
     check_regions(ask, spec, sizes, genes)
     check_alignments(ask, spec, sizes)
-    if spec.motifs is not None:
-        motifs = spec.motifs
-        ask(motifs.name, "motifs", lambda: f"{len(read_meme(motifs))} motifs")
     if spec.contacts is not None and sizes is not None:
         check_contacts(ask, spec.contacts, sizes, genes)
     return CheckReport(tuple(ask.rows))

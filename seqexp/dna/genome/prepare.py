@@ -13,7 +13,6 @@ import pandas as pd
 
 from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, inside
-from seqexp.core.recipes.runner import StepResult
 from seqexp.core.tables import is_missing, numbers, parse_numbers, read_table, whole_numbers
 from seqexp.dna.genome.bed_rows import read_rows, whole_positions
 from seqexp.dna.genome.prepare_features import nucleosome_depleted
@@ -25,6 +24,7 @@ from seqexp.dna.genome.prepare_tables import (
     write_table,
 )
 from seqexp.dna.genome.prepare_tracks import copy_ratio, parse_segment, scale_track
+from seqexp.recipes.runner import StepResult
 
 _BLOCK = 1 << 22
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import inside
-from seqexp.core.recipes.runner import StepResult
 from seqexp.dna.genome.prepare_tables import write_table
 from seqexp.dna.genome.regions import read_bed
+from seqexp.recipes.runner import StepResult
 
 _HALF_NUCLEOSOME_BP = 73  # 147 bp of DNA: the dyad and 73 bp on either side
 

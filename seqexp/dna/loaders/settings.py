@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError
 from seqexp.core.seeds import sample_seed
-
-if TYPE_CHECKING:
-    from seqexp.dna.loaders.data import SequenceData
+from seqexp.dna.loaders.augment import Augmentation
 
 
-def check_settings(data: SequenceData) -> None:
+class WindowSettings(Protocol):
+    """What :class:`~seqexp.dna.loaders.data.SequenceData` was asked for."""
+
+    upstream_bp: int
+    downstream_bp: int
+    signal_bin_bp: int
+    batch_size: int
+    num_workers: int
+    augmentation: Augmentation
+    tracks: list[str] | None
+    source: str
+
+    @property
+    def window_bp(self) -> int:
+        """Length of a window."""
+
+
+def check_settings(data: WindowSettings) -> None:
     """Refuse settings of :class:`SequenceData` that cannot be.
 
     Raises

@@ -11,6 +11,7 @@ from torch import nn
 from seqexp.dna.encoders.motif_stem import MotifStem
 from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_signals
+from seqexp.dna.motifs.seeds import find_motifs
 from seqexp.dna.selectors.signal import SignalEvidence
 
 if TYPE_CHECKING:
@@ -51,4 +52,8 @@ def seed_stem(stem: nn.Module, evidence: SignalEvidence, statistics: DataStatist
         return 0
     is_open = evidence(token_signals(sample, stem.bin_bp)[..., :num_tracks]) > 0
     by_base = np.asarray(is_open.repeat_interleave(stem.bin_bp, dim=1))
-    return stem.seed(sample.codes.numpy(), [by_base[..., track] for track in range(num_tracks)])
+    codes = sample.codes.numpy()
+    number = min(stem.max_seeds, len(stem.filters))
+    # Tracks differ in how sharply they mark elements: of their open positions, those whose motifs stand out most count.
+    per_track = [find_motifs(codes, by_base[..., track], number, stem.kernel_bp) for track in range(num_tracks)]
+    return stem.start_from([motif.log_odds for motif in max(per_track, key=lambda found: sum(m.z for m in found))])

@@ -11,8 +11,7 @@ from seqexp.core.errors import DataError
 from seqexp.dna.encoders.caduceus import ExchangingMambaEncoder
 from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.encoders.sequence import SequenceEncoder, Strands, TokenEmbedding
-from seqexp.dna.pretrained.files import Weights
-from seqexp.dna.pretrained.renaming import (
+from seqexp.layers.renaming import (
     KeyReport,
     count_layers,
     expect_settings,
@@ -20,6 +19,7 @@ from seqexp.dna.pretrained.renaming import (
     rename,
     shape_of,
 )
+from seqexp.layers.weights import Weights
 
 _BODY = r"(?:\w+\.)*backbone\."
 _LAYER = _BODY + r"layers\.(\d+)\."

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.sequence import SequenceEncoder, Strands
 from seqexp.dna.pretrained.caduceus import load_caduceus
-from seqexp.dna.pretrained.files import Weights, read_weights
 from seqexp.dna.pretrained.hyenadna import load_hyenadna
 from seqexp.dna.pretrained.mamba import load_mamba
-from seqexp.dna.pretrained.renaming import KeyReport
+from seqexp.layers.renaming import KeyReport
+from seqexp.layers.weights import Weights, read_weights
 
 Kind = Literal["auto", "hyenadna", "caduceus", "mamba"]
 

@@ -11,9 +11,7 @@ from seqexp.core.errors import DataError
 from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.encoders.mamba2 import Mamba2Encoder
 from seqexp.dna.encoders.sequence import SequenceEncoder, Strands, TokenEmbedding
-from seqexp.dna.encoders.stack import ResidualStack
-from seqexp.dna.pretrained.files import Weights
-from seqexp.dna.pretrained.renaming import (
+from seqexp.layers.renaming import (
     KeyReport,
     count_layers,
     expect_settings,
@@ -21,6 +19,8 @@ from seqexp.dna.pretrained.renaming import (
     rename,
     shape_of,
 )
+from seqexp.layers.stack import ResidualStack
+from seqexp.layers.weights import Weights
 
 _BODY = r"(?:backbone\.)?"
 _LAYER = _BODY + r"layers\.(\d+)\."
@@ -53,7 +53,7 @@ def load_mamba(
     rc, pool
         See :class:`~seqexp.dna.encoders.sequence.SequenceEncoder`.
     dropout, checkpoint
-        See :class:`~seqexp.dna.encoders.stack.ResidualStack`.
+        See :class:`~seqexp.layers.stack.ResidualStack`.
 
     Raises
     ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,16 +13,28 @@ from torch.utils.data import Dataset
 
 from seqexp.core.seeds import sample_seed
 from seqexp.histology.loaders.batch import SpotBatch
+from seqexp.histology.loaders.cache import SpotArray
 from seqexp.loading.sampling import Draw
 
-if TYPE_CHECKING:
-    from seqexp.histology.loaders.data import SpotData
+
+class SpotColumns(Protocol):
+    """Columns that correspond to the rows of a spot table."""
+
+    patches: SpotArray | None
+    features: NDArray[np.float32]
+    blocks: NDArray[np.int64]
+    grid: NDArray[np.int64]
+    slide: NDArray[np.int64]
+    patient: NDArray[np.int64]
+    seed: int
 
 
 class SpotDataset(Dataset):
     """Rows of the spot table as batches; whole batches are read at once."""
 
-    def __init__(self, data: SpotData, rows: NDArray[np.int64], targets: NDArray[np.float32], is_turned: bool) -> None:
+    def __init__(
+        self, data: SpotColumns, rows: NDArray[np.int64], targets: NDArray[np.float32], is_turned: bool
+    ) -> None:
         self.rows, self.targets, self.is_turned, self.seed = rows, targets, is_turned, data.seed
         self.patches, self.features, self.blocks = data.patches, data.features, data.blocks
         self.grid, self.slide, self.patient = data.grid, data.slide, data.patient

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from seqexp.core.errors import ConfigError
 from seqexp.histology.slides import platform_of
 
-if TYPE_CHECKING:
-    from seqexp.histology.loaders.data import SpotData
+
+class SpotSettings(Protocol):
+    """What :class:`~seqexp.histology.loaders.data.SpotData` was asked for."""
+
+    patch_px: int
+    neighbourhood: int
+    patch_um: float | None
+    scale_features: str
+    features_kind: str
+    feature_encoder: Any
 
 
-def check_settings(data: SpotData) -> None:
+def check_settings(data: SpotSettings) -> None:
     """Refuse settings of :class:`SpotData` that cannot be."""
     for name, lowest in (("patch_px", 0), ("batch_size", 1), ("num_workers", 0), ("slides_per_batch", 0)):
         if getattr(data, name) < lowest:

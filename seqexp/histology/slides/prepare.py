@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from seqexp.core.files import inside
-from seqexp.core.recipes.runner import StepResult
 from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.slide import Slide
 from seqexp.histology.slides.tiling import tile_image
+from seqexp.recipes.runner import StepResult
 
 
 def tile_images(

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-if TYPE_CHECKING:
-    from seqexp.histology.slides.slide import Slide
-
 _STRIP_PX = 256
 # Staining weaker than this (max minus min of R, G, B, of 255) is glass even if Otsu's method splits noise in two.
 _LEAST_CHROMA = 12
+
+
+class Readable(Protocol):
+    """An image with a scale, such as :class:`~seqexp.histology.slides.slide.Slide`."""
+
+    @property
+    def width_um(self) -> float:
+        """Width of the image."""
+
+    @property
+    def height_um(self) -> float:
+        """Height of the image."""
+
+    def read_patch_um(self, centre_um: tuple[float, float], side_um: float, out_px: int) -> NDArray[np.uint8]:
+        """A square (P, P, 3) round a place."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class TissueMask:
         return found
 
 
-def find_tissue(slide: Slide, mpp: float) -> TissueMask:
+def find_tissue(slide: Readable, mpp: float) -> TissueMask:
     """Tissue of a slide: chroma above Otsu's threshold, specks and holes below 3 px across smoothed away."""
     small = thumbnail(slide, mpp)
     chroma = ndimage.gaussian_filter(np.ptp(small.astype(np.int16), axis=2).astype(np.float32), 1.0)
@@ -59,7 +71,7 @@ def find_tissue(slide: Slide, mpp: float) -> TissueMask:
     return TissueMask(ndimage.binary_opening(ndimage.binary_closing(mask, cross, 2), cross, 1), mpp, brightest)
 
 
-def thumbnail(slide: Slide, mpp: float) -> NDArray[np.uint8]:
+def thumbnail(slide: Readable, mpp: float) -> NDArray[np.uint8]:
     """The whole slide at ``mpp`` microns per pixel (H, W, 3), read in squares so that memory stays small."""
     width, height = int(np.ceil(slide.width_um / mpp)), int(np.ceil(slide.height_um / mpp))
     out = np.empty((height, width, 3), dtype=np.uint8)

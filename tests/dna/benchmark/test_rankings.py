@@ -18,10 +18,10 @@ from seqexp.dna.benchmark.reading import keep_best
 from seqexp.dna.benchmark.scores import mean_jaccard
 from seqexp.dna.benchmark.summary import curve_of, margins, summarise
 from seqexp.dna.benchmark.trained import in_frame, num_epochs
-from seqexp.dna.elements.peaks import read_peaks
-from seqexp.dna.elements.truth import score_truth
+from seqexp.dna.evaluation.truth import score_truth
 from seqexp.dna.genome.alignments import AlignmentSpec
 from seqexp.dna.loaders.data import SequenceData
+from seqexp.dna.peaks.tables import read_peaks
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 
 from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.dna.elements.compare import compare, overlap_bounds, trim_to_budget
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.matched import compare_files
 from seqexp.dna.elements.places import tiles
+from seqexp.dna.evaluation.compare import compare, overlap_bounds, trim_to_budget
+from seqexp.dna.evaluation.matched import compare_files
 from seqexp.dna.genome.interval import Interval
 
 

@@ -13,7 +13,8 @@ import pytest
 from seqexp.cli.benchmark import main
 from seqexp.cli.main import main as seqexp
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.crispri import (
+from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.evaluation.crispri import (
     baseline_scores,
     element_scores,
     mask_scores,
@@ -21,8 +22,7 @@ from seqexp.dna.elements.crispri import (
     score_table,
     track_scores,
 )
-from seqexp.dna.elements.crispri_pairs import read_pairs
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.evaluation.crispri_pairs import read_pairs
 from seqexp.dna.genome.interval import Interval
 
 HEADER = ["chrom", "chromStart", "chromEnd", "measuredGeneSymbol", "measuredGeneEnsemblId"]

@@ -11,12 +11,12 @@ import pyBigWig
 import pytest
 
 from seqexp.core.errors import ConfigError, DataError, MissingExtraError
-from seqexp.dna.elements import macs3 as module
-from seqexp.dna.elements.bdgpeakcall import call_on_track
-from seqexp.dna.elements.callpeak import call_on_alignments
-from seqexp.dna.elements.peaks import read_peaks, write_peaks
-from seqexp.dna.elements.signal_track import choose_cutoff, highest_value, peaks_bp, read_track
 from seqexp.dna.genome.regions import read_bed
+from seqexp.dna.peaks import macs3 as module
+from seqexp.dna.peaks.bdgpeakcall import call_on_track
+from seqexp.dna.peaks.callpeak import call_on_alignments
+from seqexp.dna.peaks.signal_track import choose_cutoff, highest_value, peaks_bp, read_track
+from seqexp.dna.peaks.tables import read_peaks, write_peaks
 
 needs_macs3 = pytest.mark.skipif(importlib.util.find_spec("MACS3") is None, reason="MACS3 is not installed")
 STEPS = [("chr1", 0, 100, 0.02), ("chr1", 100, 300, 0.9), ("chr1", 300, 320, 0.01), ("chr1", 320, 420, 0.8)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.protocol import fixed_mask_scores
+from seqexp.dna.evaluation.protocol import fixed_mask_scores
 from seqexp.objectives.metrics import pearson
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from seqexp.core.errors import DataError
 from seqexp.dna.elements.masks import MaskSet
-from seqexp.dna.elements.truth import (
+from seqexp.dna.evaluation.truth import (
     at_budget,
     curve,
     peak_scores,

@@ -13,7 +13,7 @@ from seqexp.dna.encoders import scan_mixer
 from seqexp.dna.encoders.hyena import HyenaEncoder, HyenaFilter
 from seqexp.dna.encoders.mamba import DirectedScan, MambaEncoder
 from seqexp.dna.encoders.mamba2 import Mamba2Encoder
-from seqexp.dna.encoders.stack import ResidualStack
+from seqexp.layers.stack import ResidualStack
 from seqexp.training.optimizer import parameter_groups
 
 

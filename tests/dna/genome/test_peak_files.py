@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.peaks import read_peaks
 from seqexp.dna.genome.alignment_files import detect_format
 from seqexp.dna.genome.peak_files import read_peak_file
+from seqexp.dna.peaks.tables import read_peaks
 
 NARROW = ["chr1\t100\t300\t.\t1000\t.\t3.5\t2\t-1\t50", "chr1\t1000\t1400\t.\t1000\t.\t50.25\t90\t80\t333"]
 BROAD = [row.rsplit("\t", 1)[0] for row in NARROW]

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from seqexp.core.errors import ConfigError, DataError, MissingExtraError
-from seqexp.dna.pretrained import files
 from seqexp.dna.pretrained.encoder import PretrainedEncoder, load_encoder
 from seqexp.dna.pretrained.hyenadna import load_hyenadna
+from seqexp.layers import weights as files
 
 Tensors = dict[str, torch.Tensor]
 FILTER = "hyena.backbone.layers.0.mixer.filter_fn."

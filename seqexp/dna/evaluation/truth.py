@@ -1,0 +1,212 @@
+"""Scores against planted elements: area under precision-recall, precision and recall at a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
+
+from seqexp.core.errors import DataError
+from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.evaluation.compare import cover, in_windows
+from seqexp.objectives.bootstrap import Bound, bootstrap_interval
+
+# The rule of Su et al. 2025, released code: H3K27ac, DNase, log10(1 + Hi-C contacts with the TSS).
+SEQ2EXP_WEIGHTS, SEQ2EXP_THRESHOLDS = (0.4, 0.4, 0.2), (1.5, 0.2, 1.0)
+
+
+def to_bins(covers: Sequence[NDArray[np.bool_]], bin_bp: int) -> NDArray[np.float32]:
+    """Covered share (R, N) of every bin."""
+    return np.stack([c.reshape(-1, bin_bp).mean(axis=1, dtype=np.float32) for c in covers])
+
+
+def planted_bins(truth: pd.DataFrame, masks: MaskSet) -> NDArray[np.bool_]:
+    """Bins (R, N), along the forward strand, that a causal element of the same gene fills at least to a half.
+
+    An element too short to fill half a bin counts in the bin of its middle, so that none is lost.
+
+    Raises
+    ------
+    DataError
+        No chromosome of the elements is one of the masks.
+    """
+    truth = masks.resolve(truth, "the table of elements").table
+    is_planted = to_bins(cover(truth, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
+    row_of = {gene_id: row for row, gene_id in enumerate(masks.gene_ids)}
+    for chrom, gene_id, start, end in zip(truth["chrom"], truth["gene_id"], truth["start"], truth["end"]):
+        row = row_of.get(gene_id)
+        if row is not None and masks.windows[row].chrom == chrom:
+            at = ((int(start) + int(end)) // 2 - masks.windows[row].start) // masks.bin_bp
+            if 0 <= at < is_planted.shape[1]:
+                is_planted[row, at] = True
+    return is_planted
+
+
+def above_zero(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores (n,) of intervals as they are if all are above 0, else raised so that the lowest is 1."""
+    lowest = float(scores.min(initial=1.0))
+    return scores if lowest > 0 else scores - lowest + 1
+
+
+def peak_scores(peaks: pd.DataFrame, masks: MaskSet) -> NDArray[np.float32]:
+    """Score (R, N) of each bin, along the forward strand: that of the best peak over its middle, 0 without one.
+
+    Where a peak has a score of 0 or below, all are raised by the same number, so that any peak ranks above none.
+
+    Raises
+    ------
+    DataError
+        No chromosome of the peaks is one of the masks.
+    """
+    peaks = masks.resolve(peaks, "the table of peaks").table
+    peaks = peaks.assign(score=above_zero(peaks["score"].to_numpy(np.float64)))
+    scores = np.zeros(masks.values.shape, dtype=np.float32)
+    middles = masks.starts() + masks.bin_bp // 2
+    row_of = {gene_id: row for row, gene_id in enumerate(masks.gene_ids)}
+    for peak in in_windows(peaks, masks.windows, masks.gene_ids).itertuples():
+        row = row_of[str(peak.gene_id)]
+        first, last = np.searchsorted(middles[row], [peak.start, peak.end])
+        scores[row, first:last] = np.maximum(scores[row, first:last], peak.score)
+    return scores
+
+
+def signal_rule(
+    signals: NDArray[np.floating],
+    high: NDArray[np.floating] | Sequence[float],
+    weights: Sequence[float] | None = None,
+) -> NDArray[np.float32]:
+    """The fixed rule a selector must beat: the weighted mean over tracks of signal / threshold; 1 is at threshold.
+
+    Parameters
+    ----------
+    signals : array (R, N, T)
+    high : array (T,)
+        Threshold of each track: a high quantile of the training windows.
+    weights : sequence of T floats, optional
+        Equal by default.
+
+    Returns
+    -------
+    float32 array (R, N)
+        Zero throughout without tracks.
+
+    Notes
+    -----
+    Source: the rule that the released hard selector of Su et al. 2025 comes close to, with thresholds taken from the
+    training split. :func:`seq2exp_rule` is that rule with its own constants.
+    """
+    num_tracks = signals.shape[-1]
+    shares = np.ones(num_tracks) if weights is None else np.asarray(weights, np.float64)
+    if len(np.asarray(high)) != num_tracks or shares.shape != (num_tracks,) or (shares < 0).any():
+        raise DataError(
+            f"{len(np.asarray(high))} thresholds, weights {weights}", expected=f"one per track, {num_tracks}"
+        )
+    if num_tracks == 0 or not shares.any():
+        return np.zeros(signals.shape[:-1], dtype=np.float32)
+    relative = np.nan_to_num(signals).astype(np.float64) / np.maximum(np.asarray(high, np.float64), 1e-6)
+    return np.asarray(relative @ (shares / shares.sum()), dtype=np.float32)
+
+
+def seq2exp_rule(signals: NDArray[np.floating]) -> NDArray[np.float32]:
+    """0.4 H3K27ac + 0.4 DNase + 0.2 log10(1 + Hi-C), minus the same mixture of their thresholds; above 0 is selected.
+
+    Parameters
+    ----------
+    signals : array (R, N, 3) or (R, N, 2)
+        H3K27ac, DNase and, where there is a third, log10(1 + contacts with the TSS), in the units of the published
+        tracks. Without contacts the other two share their weight.
+    """
+    num = signals.shape[-1]
+    if num not in (2, 3):
+        raise DataError(f"{num} tracks", expected="H3K27ac, DNase and possibly log10(1 + Hi-C contacts)")
+    weights = np.array(SEQ2EXP_WEIGHTS[:num]) / sum(SEQ2EXP_WEIGHTS[:num])
+    over = np.nan_to_num(signals).astype(np.float64) - np.array(SEQ2EXP_THRESHOLDS[:num])
+    return np.asarray(over @ weights, dtype=np.float32)
+
+
+def score_truth(
+    scores: NDArray[np.floating],
+    is_planted: NDArray[np.bool_],
+    num_resamples: int = 200,
+    is_used: NDArray[np.bool_] | None = None,
+) -> Bound:
+    """Average precision over the bins of all genes, ties taken together, with its 95 % interval over genes.
+
+    Parameters
+    ----------
+    scores, is_planted : arrays (R, N)
+    num_resamples : int
+        Bootstrap draws of whole genes.
+    is_used : bool array (R, N), optional
+        Bins that count, such as those on the chromosome and outside a forced promoter; all by default.
+
+    Raises
+    ------
+    DataError
+        A score is not finite.
+    """
+    used = np.ones(scores.shape, dtype=bool) if is_used is None else is_used
+    row, value, positive = np.nonzero(used)[0], scores[used], is_planted[used]
+    _require_finite(value)
+    order = np.argsort(-value, kind="stable")
+    row, value, positive = row[order], value[order], positive[order]
+    ends = np.append(np.flatnonzero(np.diff(value) != 0), len(value) - 1)
+
+    def area(genes: NDArray[np.int64]) -> float:
+        """Average precision when each gene counts as often as it was drawn; sorted once for all draws."""
+        weight = np.bincount(genes, minlength=len(scores)).astype(np.float64)[row]
+        found = np.cumsum(weight * positive)[ends]
+        kept = np.cumsum(weight)[ends]
+        if not len(found) or found[-1] == 0:
+            return float("nan")
+        precision = found / np.maximum(kept, 1e-300)
+        return float((precision * np.diff(found, prepend=0.0)).sum() / found[-1])
+
+    return bootstrap_interval(area, np.arange(len(scores)), num_resamples=num_resamples)
+
+
+def at_budget(kept: NDArray[np.bool_], is_planted: NDArray[np.bool_]) -> tuple[float, float]:
+    """Precision and recall of kept bins (R, N)."""
+    hit = int((kept & is_planted).sum())
+    num_kept, num_planted = int(kept.sum()), int(is_planted.sum())
+    return (hit / num_kept if num_kept else float("nan")), (hit / num_planted if num_planted else float("nan"))
+
+
+def curve(
+    scores: NDArray[np.floating], is_planted: NDArray[np.bool_], num_points: int = 400
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Steps of precision over recall, ties taken together, and the area under them, for drawing.
+
+    Returns
+    -------
+    recall, precision : arrays (K,), K at most ``num_points + 1``
+        ``precision[k]`` holds from ``recall[k - 1]`` (0 for the first) to ``recall[k]``. Of more steps, neighbours are
+        united under their mean, which leaves the area as it is.
+    area : float
+        Average precision.
+
+    Raises
+    ------
+    DataError
+        Nothing is planted, or a score is not finite.
+    """
+    _require_finite(scores)
+    if not is_planted.any():
+        raise DataError("no bin is planted", expected="planted elements in the windows that are scored")
+    precision, recall, _ = precision_recall_curve(is_planted.ravel(), scores.ravel())
+    edges, heights = recall[::-1], precision[::-1][1:]  # rising recall; without the point (0, 1) that no cutoff gives
+    widths = np.diff(edges)
+    is_step = widths > 0
+    edges, heights, widths = edges[1:][is_step], heights[is_step], widths[is_step]
+    block = np.ceil(edges * num_points - 1e-9).astype(np.int64) if len(edges) > num_points else np.arange(len(edges))
+    last = np.append(np.flatnonzero(np.diff(block)), len(block) - 1)
+    covered = np.diff(np.cumsum(widths * heights)[last], prepend=0.0)
+    return edges[last], covered / np.diff(edges[last], prepend=0.0), float(covered.sum())
+
+
+def _require_finite(scores: NDArray[np.floating]) -> None:
+    if not np.isfinite(scores).all():
+        raise DataError(f"{int((~np.isfinite(scores)).sum())} scores are not finite", expected="a number for every bin")

@@ -1,0 +1,1 @@
+"""Motifs: read, found in a genome by exact p-values, seeded from open training windows."""

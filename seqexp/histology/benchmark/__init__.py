@@ -1,0 +1,1 @@
+"""Several configs on several splits of a slide set."""

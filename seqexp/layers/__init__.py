@@ -1,0 +1,1 @@
+"""Blocks that networks of both wings share: tensors in, tensors out."""
