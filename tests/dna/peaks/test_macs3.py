@@ -111,13 +111,14 @@ def test_terminated_run_leaves_neither_process_nor_folder(tmp_path: Path) -> Non
     fake.write_text(f"#!/bin/sh\necho $$ > '{tmp_path}/pid'\nexec sleep 300\n")
     fake.chmod(0o755)
     code = (
-        "from pathlib import Path\nfrom seqexp.dna.elements import macs3\n"
+        "from pathlib import Path\nfrom seqexp.dna.peaks import macs3\n"
         f"macs3.find_macs3 = lambda: {str(fake)!r}\n"
         f"with macs3.work_folder(Path({str(tmp_path / 'out' / 'p')!r})) as folder:\n"
         "    macs3.run_macs3(['callpeak'], folder / 'made')\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        assert process.poll() is None, "it ended before MACS3 was started"
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 128 + signal.SIGTERM
