@@ -1,0 +1,106 @@
+"""What a network promises to the hall, as small protocols: who trains, scores or reports asks for these, never for a class.
+
+A network is any ``nn.Module`` with :class:`Predicts` and :class:`Trains`; everything else it may or may not do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from seqexp.objectives.outputs import ModelOutput
+
+
+class Batch(Protocol):
+    """Rows of one data module."""
+
+    target: Tensor  # (B, G), as the network sees it
+    index: Tensor  # (B,), which row of the data
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a network is trained on, for one batch.
+
+    Attributes
+    ----------
+    terms : dict of str to Tensor (B,) or ()
+        Trained on from the first step, each with weight 1 unless the config gives another. Per row where a row has one.
+    penalties : dict of str to Tensor ()
+        Trained on with the weight that the config gives, growing over the warm-up; without a weight only logged.
+    output : ModelOutput, optional
+        What the network predicted on the way: it is scored as training metrics.
+    """
+
+    terms: dict[str, Tensor]
+    penalties: dict[str, Tensor] = field(default_factory=dict)
+    output: ModelOutput | None = None
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """Every network: a batch in, predictions out."""
+
+    def forward(self, batch: Any) -> ModelOutput:
+        """Predictions (B, G) on the scale of the target."""
+
+
+@runtime_checkable
+class Trains(Protocol):
+    """Every network: says itself what it is trained on."""
+
+    def losses(self, batch: Any) -> Losses:
+        """Named loss terms of a batch."""
+
+
+@runtime_checkable
+class NeedsCalibration(Protocol):
+    """Starts from figures of the training split."""
+
+    def calibrate(self, statistics: Any) -> None:
+        """Take the statistics; called once, before training."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """Answers by what it has seen of the training rows, or holds a budget on them."""
+
+    def memorise(self, batches: Iterable[Any]) -> None:
+        """Take training rows as the present weights read them; called before every validation."""
+
+
+@runtime_checkable
+class Selects(Protocol):
+    """Keeps some bins of a window."""
+
+    bin_bp: int
+
+    def select(self, batch: Any) -> Any:
+        """The selection of a batch; anything with a ``mask`` (B, N) in [0, 1], gene orientation."""
+
+
+@runtime_checkable
+class ReadsMasks(Protocol):
+    """Predicts from what a given mask leaves."""
+
+    def predict_under(self, batch: Any, mask: Tensor) -> Tensor:
+        """Predictions (B, G) under a mask (B, N) in gene orientation."""
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """Has representations worth looking at."""
+
+    def embed(self, batch: Any) -> Mapping[str, Tensor]:
+        """Embeddings (B, D) by name; two of one width that lie in one space can be searched from one to the other."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Predicts a distribution."""
+
+    def sample(self, batch: Any, num_samples: int, seed: int) -> Tensor:
+        """Draws (num_samples, B, G), each seeded by (seed, row, draw): batches and their order change nothing."""
