@@ -1,4 +1,4 @@
-"""What a network promises to the hall, as small protocols: who trains, scores or reports asks for these, never for a class.
+"""What a network promises to the hall, as small protocols: the hall asks for these, never for a class.
 
 A network is any ``nn.Module`` with :class:`Predicts` and :class:`Trains`; everything else it may or may not do.
 """
