@@ -99,6 +99,14 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class MapsPixels(Protocol):
+    """Can show what it reads in each pixel of a picture."""
+
+    def pixel_maps(self, patches: Tensor, target: int) -> Tensor:
+        """Maps (B, K, P, P) of what one target is read from, of 8-bit pictures (B, P, P, 3)."""
+
+
+@runtime_checkable
 class Samples(Protocol):
     """Predicts a distribution."""
 

@@ -22,9 +22,13 @@ class ModelOutput:
         Output of a selector; anything with a ``mask`` (B, N) in [0, 1].
     embedding : Tensor (B, D), optional
         Pooled representation, for analysis only.
+    per_row : dict of str to Tensor (B, ...)
+        What evaluation needs of every row beside its prediction, such as the mask of a selector; handed on by
+        ``predict_step`` under these names.
     """
 
     prediction: Tensor
     penalties: dict[str, Tensor] = field(default_factory=dict)
     selection: Any | None = None
     embedding: Tensor | None = None
+    per_row: dict[str, Tensor] = field(default_factory=dict)

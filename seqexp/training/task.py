@@ -215,17 +215,13 @@ class ExpressionTask(pl.LightningModule):
         Returns
         -------
         dict
-            index (B,), prediction and target (B, G) float32, mask (B, N) float32 or None; all on the CPU.
+            index (B,), prediction and target (B, G) float32, and what the network says of every row
+            (``ModelOutput.per_row``) under its names; all on the CPU.
         """
         output: ModelOutput = self(batch)
         prediction, target = self._restored(batch, output)
-        mask = getattr(output.selection, "mask", None)
-        return {
-            "index": batch.index.cpu(),
-            "prediction": prediction.float().cpu(),
-            "target": target.float().cpu(),
-            "mask": None if mask is None else mask.float().cpu(),
-        }
+        shown = {"prediction": prediction, "target": target, **output.per_row}
+        return {"index": batch.index.cpu(), **{name: values.detach().float().cpu() for name, values in shown.items()}}
 
     def on_validation_epoch_end(self) -> None:
         """Metrics of the validation split."""

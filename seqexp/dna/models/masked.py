@@ -125,6 +125,10 @@ class MaskedExpression(nn.Module):
         """Predict the targets (B, 1), through ``mask`` (B, N) where one is given, else through the frozen ones."""
         return ModelOutput(self.read(batch, batch.one_hot(), token_signals(batch, self.bin_bp), mask))
 
+    def predict_under(self, batch: SequenceBatch, mask: Tensor) -> Tensor:
+        """Predictions (B, 1) under a mask (B, N) in place of the frozen one."""
+        return self(batch, mask).prediction
+
     def read(self, batch: SequenceBatch, one_hot: Tensor, signals: Tensor, mask: Tensor | None = None) -> Tensor:
         """Predictions (B, 1) from bases (B, L, 4) and binned signals (B, N, T) of a batch, given apart from it."""
         distance_bp = token_distance_bp(batch, self.bin_bp)

@@ -148,7 +148,11 @@ class Seq2Exp(nn.Module):
         }
         if self.selector.learns_signals:
             penalties["signal"] = self.selector.agreement(hidden, self.binned(batch))
-        return ModelOutput(prediction, penalties, selection)
+        return ModelOutput(prediction, penalties, selection, per_row={"mask": selection.mask})
+
+    def predict_under(self, batch: SequenceBatch, mask: Tensor) -> Tensor:
+        """Predictions (B, G) under a mask (B, N) in place of the selector's."""
+        return self(batch, mask).prediction
 
     def _used(self, mask: Tensor) -> Tensor:
         """The selector's mask (B, N), and random ones for a share of the rows in training."""

@@ -187,7 +187,12 @@ class PublishedSeq2Exp(nn.Module):
         else:
             read = self._read_scaled(seen, selection.mask, center)
         prediction = self.head(torch.cat([read, self._covariates(batch)], dim=1))
-        return ModelOutput(prediction, {"kl": selection.kl.mean(), "kept": selection.mask.mean()}, selection)
+        penalties = {"kl": selection.kl.mean(), "kept": selection.mask.mean()}
+        return ModelOutput(prediction, penalties, selection, per_row={"mask": selection.mask})
+
+    def predict_under(self, batch: SequenceBatch, mask: Tensor) -> Tensor:
+        """Predictions (B, 1) under a mask (B, N) in place of the selector's."""
+        return self(batch, mask).prediction
 
     def calibrate(self, statistics: DataStatistics) -> None:
         """Check the number of tracks. Nothing is fitted, but a stem of motifs, which is not published, is started.

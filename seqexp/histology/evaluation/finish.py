@@ -199,6 +199,6 @@ def _stains(network: NSL, predicted: Predicted, genes: NDArray[np.int64]) -> Any
     named = []
     for gene in genes[:_NUM_STAINS].tolist():
         with torch.no_grad():
-            maps = network.concentration_maps(torch.from_numpy(patch)[None], gene)
+            maps = network.pixel_maps(torch.from_numpy(patch)[None], gene)
         named.append((list(data.fold.panel)[gene], maps[0, 0].numpy().astype(np.float64)))
     return figures.stain_maps(patch, named)

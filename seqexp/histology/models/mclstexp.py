@@ -178,6 +178,10 @@ class MclSTExp(nn.Module):
             )
         return ModelOutput(self.look_up(image, self.keys, self.values, allowed), penalties, embedding=image)
 
+    def embed(self, batch: SpotBatch) -> dict[str, Tensor]:
+        """z_image and z_spot (B, D) of the same spots, by which retrieval is scored."""
+        return {"image": self.embed_image(batch), "expression": self.embed_spots(batch)}
+
     def embed_image(self, batch: SpotBatch) -> Tensor:
         """z_image (B, D)."""
         if self.image_encoder is None:

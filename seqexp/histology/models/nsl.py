@@ -98,10 +98,10 @@ class NSL(nn.Module):
         values = torch.einsum("bpc,gmc->bpgm", density.flatten(1, 2), self.unmixing)
         return self.activation(values if self.unmixing_bias is None else values + self.unmixing_bias)
 
-    def concentration_maps(self, patches: Tensor, gene: int) -> Tensor:
-        """Maps (B, stains, P, P) of the stains that a gene reads, of patches (B, P, P, 3)."""
+    def pixel_maps(self, patches: Tensor, target: int) -> Tensor:
+        """Maps (B, stains, P, P) of the stains that a gene (``target``) reads, of patches (B, P, P, 3)."""
         density = optical_density(patches).flatten(1, 2)
-        number = 0 if len(self.unmixing) == 1 else gene
+        number = 0 if len(self.unmixing) == 1 else target
         values = torch.einsum("bpc,mc->bmp", density, self.unmixing[number])
         if self.unmixing_bias is not None:
             values = values + self.unmixing_bias[number][:, None]

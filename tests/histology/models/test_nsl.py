@@ -98,7 +98,7 @@ def test_maps_average_to_what_the_readout_sees() -> None:
     patches, _ = beer_lambert(3)
     for layout in LAYOUTS:
         net = NSL(2, layout)
-        maps = net.concentration_maps(patches, gene=1)
+        maps = net.pixel_maps(patches, target=1)
         assert maps.shape[2:] == (8, 8)
         by_hand = (maps.mean((2, 3))[:, :2] * net.readout[1]).sum(1)
         by_hand = by_hand if net.bias is None else by_hand + net.bias[1]
