@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "histology.slides": {"core", "recipes"},
     "histology.simulation": {"core"},
     "histology.loaders": {"core", "objectives", "loading", "histology.slides"},
-    "histology.encoders": {"core"},
+    "histology.encoders": {"core", "layers"},
     "histology.models": {"core", "objectives", "histology.loaders"},
     "histology.evaluation": {"core", "objectives", "loading", "training", "histology.slides", "histology.loaders"}
     | {"histology.models", "report"},

@@ -75,7 +75,7 @@ def test_caduceus_ps(num_layers: int, is_fused: bool, tmp_path: Path) -> None:
 def test_the_two_functions_of_caduceus_ps_differ(tmp_path: Path) -> None:
     """Loading fused weights without the exchange gives other features of the same size: the silent mistake."""
     from seqexp.dna.pretrained.caduceus import load_caduceus
-    from seqexp.layers.weights import read_weights
+    from seqexp.layers.weights_file import read_weights
 
     path = saved(published.caduceus_checkpoint(is_ps=True), tmp_path)
     right, wrong = (load_caduceus(read_weights(path), exchange_strands=is_on)[0] for is_on in (True, False))

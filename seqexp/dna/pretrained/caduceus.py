@@ -7,19 +7,14 @@ Key layout: caduceus.backbone.embeddings.word_embeddings.[embedding.]weight, cad
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from seqexp.core.errors import DataError
 from seqexp.dna.encoders.caduceus import ExchangingMambaEncoder
 from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.encoders.sequence import SequenceEncoder, Strands, TokenEmbedding
-from seqexp.layers.renaming import (
-    KeyReport,
-    count_layers,
-    expect_settings,
-    load_exactly,
-    rename,
-    shape_of,
-)
-from seqexp.layers.weights import Weights
+from seqexp.layers.weights import KeyReport, count_layers, expect_settings, load_weights, shape_of
+from seqexp.layers.weights_file import Weights
 
 _BODY = r"(?:\w+\.)*backbone\."
 _LAYER = _BODY + r"layers\.(\d+)\."
@@ -90,11 +85,11 @@ def load_caduceus(
         dropout=dropout,
         checkpoint=checkpoint,
     )
-    renamed = rename(weights, _TABLE, _HEADS)
-    _check_complement(weights, renamed.checked)
     stem = TokenEmbedding(width, tokens, (7, 8, 9, 10), 11)
     encoder = SequenceEncoder(stem, backbone, rc or ("equivariant" if is_ps else "none"), pool)
-    return encoder, load_exactly(encoder, renamed, weights)
+    report = load_weights(encoder, weights, _TABLE, _HEADS)
+    _check_complement(weights, report.checked)
+    return encoder, report
 
 
 def _had_fused_norms(weights: Weights) -> bool:
@@ -110,7 +105,7 @@ def _had_fused_norms(weights: Weights) -> bool:
     return by_keys
 
 
-def _check_complement(weights: Weights, names: list[str]) -> None:
+def _check_complement(weights: Weights, names: Sequence[str]) -> None:
     for name in names:
         tensor = weights.tensors[name]
         if name.endswith("complement_map") and any(int(tensor[a]) != b for a, b in _COMPLEMENT.items()):

@@ -13,8 +13,8 @@ from seqexp.dna.encoders.sequence import SequenceEncoder, Strands
 from seqexp.dna.pretrained.caduceus import load_caduceus
 from seqexp.dna.pretrained.hyenadna import load_hyenadna
 from seqexp.dna.pretrained.mamba import load_mamba
-from seqexp.layers.renaming import KeyReport
-from seqexp.layers.weights import Weights, read_weights
+from seqexp.layers.weights import KeyReport
+from seqexp.layers.weights_file import Weights, read_weights
 
 Kind = Literal["auto", "hyenadna", "caduceus", "mamba"]
 

@@ -6,20 +6,15 @@ Key layout: [root.]backbone.embeddings.word_embeddings.weight, [root.]backbone.l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from seqexp.core.errors import DataError
 from seqexp.dna.encoders.hyena import HyenaEncoder, HyenaFilter
 from seqexp.dna.encoders.sequence import SequenceEncoder, Strands, TokenEmbedding
-from seqexp.layers.renaming import (
-    KeyReport,
-    count_layers,
-    expect_settings,
-    load_exactly,
-    rename,
-    shape_of,
-)
-from seqexp.layers.weights import Weights
+from seqexp.layers.weights import KeyReport, count_layers, expect_settings, load_weights, shape_of
+from seqexp.layers.weights_file import Weights
 
 _BODY = r"(?:\w+\.)*backbone\."
 _LAYER = _BODY + r"layers\.(\d+)\."
@@ -82,10 +77,10 @@ def load_hyenadna(
         dropout=dropout,
         checkpoint=checkpoint,
     )
-    renamed = rename(weights, _TABLE, _HEADS)
-    _check_positions(weights, renamed.checked, backbone.blocks[0].mixer.filter)  # type: ignore[union-attr, arg-type]
     encoder = SequenceEncoder(TokenEmbedding(width, tokens, (7, 8, 9, 10), 11), backbone, rc, pool)
-    return encoder, load_exactly(encoder, renamed, weights)
+    report = load_weights(encoder, weights, _TABLE, _HEADS)
+    _check_positions(weights, report.checked, backbone.blocks[0].mixer.filter)  # type: ignore[union-attr, arg-type]
+    return encoder, report
 
 
 def _find_max_length(weights: Weights) -> int:
@@ -102,7 +97,7 @@ def _find_max_length(weights: Weights) -> int:
     )
 
 
-def _check_positions(weights: Weights, names: list[str], filters: HyenaFilter) -> None:
+def _check_positions(weights: Weights, names: Sequence[str], filters: HyenaFilter) -> None:
     """Positions are computed here, so those of the file must be the computed ones."""
     for name in names:
         if ".pos_emb." not in name:

@@ -11,16 +11,9 @@ from seqexp.core.errors import DataError
 from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.encoders.mamba2 import Mamba2Encoder
 from seqexp.dna.encoders.sequence import SequenceEncoder, Strands, TokenEmbedding
-from seqexp.layers.renaming import (
-    KeyReport,
-    count_layers,
-    expect_settings,
-    load_exactly,
-    rename,
-    shape_of,
-)
 from seqexp.layers.stack import ResidualStack
-from seqexp.layers.weights import Weights
+from seqexp.layers.weights import KeyReport, count_layers, expect_settings, load_weights, shape_of
+from seqexp.layers.weights_file import Weights
 
 _BODY = r"(?:backbone\.)?"
 _LAYER = _BODY + r"layers\.(\d+)\."
@@ -69,7 +62,7 @@ def load_mamba(
     backbone = (_mamba2 if is_second else _mamba1)(weights, dropout, checkpoint)
     count, width = shape_of(weights, "embeddings.weight" if _has(weights, "embeddings.weight") else "embedding.weight")
     encoder = SequenceEncoder(TokenEmbedding(width, count, tuple(tokens[:4]), tokens[4]), backbone, rc, pool)
-    return encoder, load_exactly(encoder, rename(weights, _TABLE, r"lm_head\.weight"), weights)
+    return encoder, load_weights(encoder, weights, _TABLE, r"lm_head\.weight")
 
 
 def _has(weights: Weights, ending: str) -> bool:

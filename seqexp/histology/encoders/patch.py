@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.errors import ConfigError
 from seqexp.core.optional import require
+from seqexp.layers.weights import load_weights
+from seqexp.layers.weights_file import read_weights
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -108,7 +109,7 @@ class TimmPatchEncoder(nn.Module):
             raise ConfigError(f"pool: {pool!r} of {name}", expected="model; or class+mean, of a vision transformer")
         self.out_dim *= 2 if pool == "class+mean" else 1
         if weights is not None:
-            load_strictly(self.trunk, Path(weights), key_path, strip_prefix)
+            self.report = load_weights(self.trunk, read_weights(weights, key_path, strip_prefix))
         if is_frozen:
             self.trunk.requires_grad_(False)
         if lora_rank:
@@ -143,47 +144,3 @@ class TimmPatchEncoder(nn.Module):
                 return self.trunk(scaled)
             tokens = self.trunk.forward_features(scaled)
             return torch.cat([tokens[:, 0], tokens[:, self.trunk.num_prefix_tokens :].mean(1)], dim=1)
-
-
-def load_strictly(module: nn.Module, path: Path, key_path: str = "", strip_prefix: str = "") -> None:
-    """Load a state dict whose names and shapes must all fit; weights of a classifier are left out.
-
-    Raises
-    ------
-    DataError
-        The file is missing, unreadable or holds other weights.
-    """
-    if not path.is_file():
-        raise DataError("no such file", where=path, expected="a state dict of the encoder", fix="give its local path")
-    try:
-        if path.suffix == ".safetensors":
-            state = require("safetensors.torch", "pretrained").load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise DataError(f"cannot read the weights: {' '.join(str(error).split())[:200]}", where=path) from error
-    for key in filter(None, key_path.split(".")):
-        if not isinstance(state, Mapping) or key not in state:
-            raise DataError(f"no key {key!r}", where=path, expected="one of: " + ", ".join(map(str, list(state)[:8])))
-        state = state[key]
-    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-        raise DataError("no names of weights", where=path, expected="a state dict of the encoder", fix="check key_path")
-    state = {name.removeprefix(strip_prefix): value for name, value in state.items()}
-    own = module.state_dict()
-    heads = {name for name in state if name.split(".")[0] in ("fc", "head", "classifier") and name not in own}
-    missing = [name for name in own if name not in state]
-    unexpected = [name for name in state if name not in own and name not in heads]
-    shapes = [name for name in own if name in state and own[name].shape != getattr(state[name], "shape", None)]
-    if missing or unexpected or shapes:
-        raise DataError(
-            f"{len(own) - len(missing) - len(shapes)} of {len(own)} weights match; missing: {_few(missing)}; "
-            f"unexpected: {_few(unexpected)}; of another shape: {_few(shapes)}",
-            where=path,
-            expected="every weight of this architecture",
-            fix="check the name of the architecture, key_path and strip_prefix",
-        )
-    module.load_state_dict({name: value for name, value in state.items() if name not in heads})
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "") or "none"

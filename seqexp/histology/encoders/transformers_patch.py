@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from seqexp.core.errors import DataError
 from seqexp.core.optional import require
 from seqexp.histology.encoders.patch import IMAGENET_MEAN, IMAGENET_STD
+from seqexp.layers.weights import require_match
 
 
 class TransformersPatchEncoder(nn.Module):
@@ -47,13 +48,7 @@ class TransformersPatchEncoder(nn.Module):
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(f"cannot open: {' '.join(str(error).split())[:200]}", where=folder) from error
-        missing = sorted(report["missing_keys"])
-        if missing:
-            raise DataError(
-                f"{len(missing)} weights are missing: {', '.join(missing[:4])}",
-                where=folder,
-                expected="every weight of the architecture in config.json",
-            )
+        require_match(self.trunk, Path(folder), sorted(report["missing_keys"]))
         self.out_dim, self.is_frozen = int(self.trunk.config.hidden_size), is_frozen
         self.mean, self.std = tuple(mean), tuple(std)
         if is_frozen:

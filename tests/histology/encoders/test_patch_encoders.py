@@ -44,9 +44,9 @@ def test_weights_from_a_file_give_the_features_of_the_original(saved: tuple[Path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"key_path": ""}, "0 of"),
+        ({"key_path": "epoch"}, "no named weights under epoch"),
         ({"key_path": "model"}, "no key 'model'"),
-        ({"strip_prefix": ""}, "unexpected"),
+        ({"strip_prefix": ""}, "0 of .* left over: module"),
         ({"name": "resnet14t"}, "of another shape|missing"),
         ({"weights": Path("/nowhere.pth")}, "no such file"),
     ],
@@ -62,11 +62,11 @@ def test_weights_that_do_not_fit_are_refused(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"conv1.0.weight": [1.0]}, "of another shape: conv1.0.weight"),
-        ({"conv1.0.weight": None}, "of another shape: conv1.0.weight"),
-        ({1: torch.zeros(2)}, "no names of weights"),
-        ([torch.zeros(2)], "no names of weights"),
-        (torch.zeros(2), "no names of weights"),
+        ({"conv1.0.weight": torch.ones(2)}, r"of another shape: conv1.0.weight \(2,\)"),
+        ({"conv1.0.weight": [1.0]}, "no named weights"),
+        ({1: torch.zeros(2)}, "no named weights"),
+        ([torch.zeros(2)], "no named weights"),
+        (torch.zeros(2), "no named weights"),
     ],
 )
 def test_files_that_hold_other_values(tmp_path: Path, content: object, message: str) -> None:
@@ -78,7 +78,7 @@ def test_files_that_hold_other_values(tmp_path: Path, content: object, message: 
 def test_unreadable_file_and_unknown_architecture(tmp_path: Path) -> None:
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"not a checkpoint")
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="cannot be read"):
         TimmPatchEncoder(NAME, broken)
     with pytest.raises(ConfigError, match="no weights"):
         TimmPatchEncoder(NAME)
