@@ -35,8 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "dna.peaks": {"core", "dna.genome"},
     "dna.elements": {"core", "dna.genome"},
     "dna.attribution": {"dna.loaders", "dna.models"},
-    "dna.evaluation": {"core", "objectives", "training", "dna.genome", "dna.motifs", "dna.loaders", "dna.peaks"}
-    | {"dna.elements", "report"},
+    "dna.evaluation": {"core", "objectives", "loading", "training", "dna.genome", "dna.motifs", "dna.loaders"}
+    | {"dna.peaks", "dna.elements"},
     "dna.benchmark": {"core", "objectives", "training", "dna.genome", "dna.simulation", "dna.loaders", "dna.models"}
     | {"dna.peaks", "dna.elements", "dna.attribution", "dna.evaluation"},
     "histology.slides": {"core", "recipes"},
@@ -47,8 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     "histology.evaluation": {"core", "objectives", "loading", "training", "histology.slides", "histology.loaders"}
     | {"histology.models", "report"},
     "histology.benchmark": {"core", "histology.evaluation"},
-    "report": {"core", "dna.benchmark", "histology.slides"},
-    "api": {"core", "objectives", "loading", "training", "report", "dna.loaders", "dna.evaluation"}
+    "report": {"core", "dna.evaluation", "dna.benchmark", "histology.slides"},
+    "api": {"core", "training", "report", "dna.loaders", "dna.evaluation"}
     | {"histology.loaders", "histology.evaluation"},
     "cli": {"core", "recipes", "layers.scans", "objectives", "training", "report", "api"}
     | {

@@ -3,73 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from seqexp.dna.evaluation.results import RunResults
 from seqexp.report import figures
 from seqexp.report.page import Section, tile, write_page
 from seqexp.report.sections import baselines_section, record_section, training_sections
-from seqexp.report.trackview import GeneView, gene_view
-
-
-@dataclass
-class RunResults:
-    """All that the page shows; nothing is computed while drawing.
-
-    Attributes
-    ----------
-    title, lead : str
-        Heading, and one sentence on data and model.
-    metrics : dict
-        Flat metrics of the run (``metrics.json``).
-    predictions : DataFrame
-        Columns ``split``, ``target``, ``prediction``, in ``unit``.
-    unit : str
-        Unit of targets and predictions.
-    data : DataFrame
-        One row per fact about the data: ``what``, ``value``.
-    models : DataFrame
-        Test Pearson of the model, its controls and the naive baselines: ``name``, ``value``, ``low``, ``high``,
-        ``mse``, ``val``.
-    log : DataFrame, optional
-        Logged training metrics.
-    truth, comparison, protocol : DataFrame, optional
-        Planted-truth scores, elements against peaks, and the fixed-mask protocol.
-    peaks_label : str
-        What the peaks are, as headings say it.
-    curves : dict
-        Precision-recall curves of the planted truth: name to (recall, precision, area).
-    prevalence : float
-        Share of planted bins.
-    views : list of GeneView
-        Genes to draw.
-    notes : dict of str to list of str
-        Warnings by section key.
-    record : dict
-        Run record.
-    """
-
-    title: str
-    lead: str
-    metrics: dict[str, Any]
-    predictions: pd.DataFrame
-    unit: str
-    data: pd.DataFrame
-    models: pd.DataFrame
-    record: dict[str, Any]
-    log: pd.DataFrame | None = None
-    truth: pd.DataFrame | None = None
-    comparison: pd.DataFrame | None = None
-    protocol: pd.DataFrame | None = None
-    peaks_label: str = "peaks"
-    curves: dict[str, tuple[np.ndarray, np.ndarray, float]] = field(default_factory=dict)
-    prevalence: float = math.nan
-    views: list[GeneView] = field(default_factory=list)
-    notes: dict[str, list[str]] = field(default_factory=dict)
+from seqexp.report.trackview import gene_view
 
 
 def _tiles(results: RunResults) -> list[dict[str, str]]:

@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqexp.dna.evaluation.results import GeneView, Spans
 from seqexp.report.style import MODEL, PEAKS, TRACKS, TRUTH, house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Spans = list[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class GeneView:
-    """What is drawn of one gene; all arrays run along the forward strand.
-
-    Attributes
-    ----------
-    title : str
-        Heading, for example gene name, split, measured and predicted expression.
-    chrom, start, end, strand, tss : str, int, int, str, int
-        Window of the gene and its TSS, 0-based half-open.
-    signals : dict of str to array (N,)
-        Signal per track; any number of bins.
-    mask : array (N,)
-        Selector mask in [0, 1].
-    elements, peaks : list of (start, end)
-        Elements of this gene and peaks in its window.
-    truth : list of (start, end), optional
-        Planted elements; None for real data.
-    peaks_label : str
-        What the peaks are.
-    """
-
-    title: str
-    chrom: str
-    start: int
-    end: int
-    strand: str
-    tss: int
-    signals: dict[str, np.ndarray]
-    mask: np.ndarray
-    elements: Spans = field(default_factory=list)
-    peaks: Spans = field(default_factory=list)
-    truth: Spans | None = None
-    peaks_label: str = "peaks"
 
 
 def _thin(values: np.ndarray, num: int = 1200) -> np.ndarray:

@@ -10,11 +10,12 @@ import pytest
 from scipy.integrate import trapezoid
 from sklearn.metrics import average_precision_score
 
+from seqexp.dna.evaluation.results import GeneView
 from seqexp.dna.evaluation.truth import curve
 from seqexp.report import figures
 from seqexp.report.page import Section, tile, write_page
 from seqexp.report.style import to_svg
-from seqexp.report.trackview import GeneView, gene_view
+from seqexp.report.trackview import gene_view
 
 
 def predictions() -> pd.DataFrame:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from seqexp.dna.evaluation.collect import Collected
 from seqexp.objectives.baselines import fit_ridge, mean_baseline
-from seqexp.objectives.bootstrap import bootstrap_interval
+from seqexp.objectives.bootstrap import Bound, bootstrap_interval
 from seqexp.objectives.metrics import pearson
+from seqexp.objectives.model_table import ModelTable, Score, model_table
+
+Array = NDArray[np.float64]
 
 # Names as in metrics.json (baseline_<key>_pearson) and as people read them.
 LABELS = {
@@ -21,7 +25,7 @@ LABELS = {
 }
 
 
-def naive_predictions(collected: Collected) -> dict[str, np.ndarray]:
+def naive_predictions(collected: Collected) -> dict[str, Array]:
     """Predictions (R,) of each baseline for all genes, fitted on the training split only.
 
     Ridge penalties are chosen by cross-validation over whole training chromosomes. Signal baselines are left out
@@ -42,18 +46,28 @@ def naive_predictions(collected: Collected) -> dict[str, np.ndarray]:
     return predicted
 
 
-def score(collected: Collected, prediction: np.ndarray, name: str) -> dict[str, float | str]:
-    """One row of the model table: test Pearson with its interval, test MSE, validation Pearson."""
+def score(collected: Collected, prediction: Array) -> Score:
+    """Test Pearson of predictions (R,) with its interval over genes, test MSE, validation Pearson."""
     target = collected.predictions["target"].to_numpy(float)
     test, val = collected.rows("test"), collected.rows("val")
     bound = bootstrap_interval(pearson, prediction[test], target[test])
     mse = float(np.mean((prediction[test] - target[test]) ** 2)) if len(test) else math.nan
     inner = float(pearson(prediction[val], target[val])) if len(val) else math.nan
-    return {"name": name, "value": bound.value, "low": bound.low, "high": bound.high, "mse": mse, "val": inner}
+    return Score(bound.value, bound.low, bound.high, mse, inner)
 
 
-def model_table(collected: Collected, controls: dict[str, np.ndarray]) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The model, its controls and the naive baselines, best first, and the same figures as flat metrics.
+def lead(collected: Collected, one: Array, other: Array) -> Bound:
+    """Test Pearson of predictions (R,) less that of others, with its interval over genes drawn for both at once."""
+    target, test = collected.predictions["target"].to_numpy(float), collected.rows("test")
+
+    def difference(a: Array, b: Array, measured: Array) -> float:
+        return float(pearson(a, measured) - pearson(b, measured))
+
+    return bootstrap_interval(difference, one[test], other[test], target[test])
+
+
+def beside_baselines(collected: Collected, controls: dict[str, Array]) -> ModelTable:
+    """The model, its controls and the naive baselines.
 
     Parameters
     ----------
@@ -61,15 +75,6 @@ def model_table(collected: Collected, controls: dict[str, np.ndarray]) -> tuple[
     controls : dict
         Name of another run to its predictions for the same rows.
     """
-    own = collected.predictions["prediction"].to_numpy(float)
-    rows = [score(collected, own, "this model")]
-    rows += [score(collected, values, f"control: {name}") for name, values in controls.items()]
-    metrics: dict[str, float] = {}
-    for key, values in naive_predictions(collected).items():
-        row = score(collected, values, LABELS[key])
-        rows.append(row)
-        for end, column in (("pearson", "value"), ("pearson_low", "low"), ("pearson_high", "high"), ("mse", "mse")):
-            metrics[f"baseline_{key}_{end}"] = float(row[column])
-    defined = [v for k, v in metrics.items() if k.endswith("_pearson") and not math.isnan(v)]
-    metrics["best_baseline_pearson"] = max(defined, default=math.nan)
-    return pd.DataFrame(rows), metrics
+    named = {"this model": collected.predictions["prediction"].to_numpy(float)}
+    named |= {f"control: {name}": values for name, values in controls.items()} | naive_predictions(collected)
+    return model_table(named, LABELS, partial(score, collected), partial(lead, collected), figure="pearson")

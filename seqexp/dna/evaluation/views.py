@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import ConfigError
-from seqexp.report.trackview import GeneView, Spans
+from seqexp.dna.evaluation.results import GeneView, Spans
 
 if TYPE_CHECKING:
     from seqexp.dna.evaluation.collect import Collected
