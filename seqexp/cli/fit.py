@@ -1,4 +1,4 @@
-"""`seqexp fit | validate | test | predict`: flags first, torch only when there is work."""
+"""`seqexp fit | validate | test`: flags first, torch only when there is work."""
 
 from __future__ import annotations
 
@@ -92,26 +92,3 @@ def validate(argv: list[str]) -> int:
 def test(argv: list[str]) -> int:
     """Print the metrics of a run on its test split."""
     return _score("test", "test", argv)
-
-
-def predict(argv: list[str]) -> int:
-    """Write the predictions of a run for all labelled genes."""
-    parser = _open_parser("predict", "Predict all labelled genes of a run and write them as a table.")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        help="TSV to write (default: predictions-DATA-CHECKPOINT.tsv in the run folder; no file there is replaced)",
-    )
-    arguments, overrides = parser.parse_known_args(argv)
-
-    from seqexp.training.predict import predict_run, predictions_path, write_predictions
-    from seqexp.training.processes import is_first_process
-    from seqexp.training.run import Run
-
-    run = Run.open(arguments.run_dir, arguments.checkpoint, overrides)
-    output = predictions_path(run, arguments.output)
-    frame = predict_run(run)
-    if is_first_process():
-        write_predictions(frame, output)
-        print(f"wrote {len(frame)} predictions: {output}")
-    return 0

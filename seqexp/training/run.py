@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from seqexp.core.errors import DataError
 from seqexp.core.memory import keep_freed_memory
 from seqexp.core.yaml import load_yaml
 from seqexp.objectives.transforms import Transform
-from seqexp.training.checkpoints import AtomicCheckpointIO, hand_back, read_checkpoint
+from seqexp.training.checkpoints import AtomicCheckpointIO, data_state, hand_back, read_checkpoint
 from seqexp.training.config import RunConfig
 from seqexp.training.folder import BEST, CONFIG, LAST, read_record
 from seqexp.training.processes import is_first_process
@@ -35,13 +35,15 @@ class Run:
         The network that predicts (averaged weights where the run averaged them), in evaluation mode, on the CPU.
     task : ExpressionTask
     datamodule : LightningDataModule
-        Set up for prediction.
+        Set up for prediction, unless the run was opened without its data.
     config, record : dict
         Contents of config.yaml and run_record.json.
     checkpoint : Path
         File the weights come from.
     settings : RunConfig
         Parsed settings, from which Trainers are built.
+    facts : dict
+        What the checkpoint holds of the data it was trained on; empty for a checkpoint of an earlier version.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Run:
     record: dict[str, Any]
     checkpoint: Path
     settings: RunConfig
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def transform(self) -> Transform:
@@ -59,7 +62,14 @@ class Run:
         return self.task.transform
 
     @classmethod
-    def open(cls, run_dir: str | Path, checkpoint: str | Path = "best", overrides: Sequence[str] = ()) -> Run:
+    def open(
+        cls,
+        run_dir: str | Path,
+        checkpoint: str | Path = "best",
+        overrides: Sequence[str] = (),
+        *,
+        reads_data: bool = True,
+    ) -> Run:
         """Rebuild network and data from the saved config and load the weights.
 
         Parameters
@@ -70,6 +80,9 @@ class Run:
             ``best``, ``last`` or a file.
         overrides : sequence of str
             Flags laid over the saved config, such as ``--data.init_args.num_workers=2``.
+        reads_data : bool
+            Open the files of the data set too. Without, config and checkpoint are enough, wherever the data have gone;
+            :meth:`read_data` does it later.
 
         Raises
         ------
@@ -102,19 +115,38 @@ class Run:
         keep_freed_memory(settings.num_tokens)
         quiet_lightning()
         notes = hand_back(datamodule, saved, path, _changed(settings, load_yaml(folder / CONFIG)))
-        datamodule.prepare_data()
-        datamodule.setup("predict")
-        _require_rows(task.network, datamodule)
-        if is_first_process():
-            for note in [*notes, *getattr(datamodule, "notes", ())]:
-                print(f"note: {note}", file=sys.stderr)
+        _tell(notes)
         task.load_state_dict(saved["state_dict"])
         task.on_load_checkpoint(saved)
         _require_finite(task.scored_network, path)
         task.eval()
-        return cls(
-            folder, task.scored_network, task, datamodule, load_yaml(folder / CONFIG), record, path, settings=settings
+        run = cls(
+            folder,
+            task.scored_network,
+            task,
+            datamodule,
+            load_yaml(folder / CONFIG),
+            record,
+            path,
+            settings=settings,
+            facts=data_state(datamodule, saved),
         )
+        if reads_data:
+            run.read_data()
+        return run
+
+    def read_data(self) -> None:
+        """Open the files of the data set, and tell on standard error what does not fit by itself.
+
+        Raises
+        ------
+        DataError
+            A file is missing or does not fit the checkpoint.
+        """
+        self.datamodule.prepare_data()
+        self.datamodule.setup("predict")
+        _require_rows(self.network, self.datamodule)
+        _tell(getattr(self.datamodule, "notes", ()))
 
     def trainer(self, **replaced: Any) -> Trainer:
         """Trainer for scoring: no loggers, no checkpoints, no run folder, none of the config's callbacks, which belong
@@ -127,6 +159,12 @@ class Run:
         run = {"val": Trainer.validate, "test": Trainer.test}[split]
         metrics = run(self.trainer(), self.task, datamodule=self.datamodule, verbose=False)
         return dict(metrics[0])
+
+
+def _tell(notes: Sequence[str]) -> None:
+    if is_first_process():
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
 
 
 def _changed(settings: RunConfig, saved: Mapping[str, Any]) -> list[str]:

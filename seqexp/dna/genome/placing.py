@@ -34,7 +34,7 @@ def place_genes(genes: GeneTable, spec: DatasetSpec, reference: Reference) -> Ge
         ``genes.not_in_fasta`` is ``drop``) or outside one; or the annotation states another length for a chromosome
         of such a gene.
     """
-    found = find_chromosomes(genes, spec, reference)
+    found = find_chromosomes(genes, reference)
     genes.report = genes.report.noting(_nowhere(genes, spec, reference), NOWHERE)
     is_used = in_a_split(genes.renamed(found), spec.splits) & ~_excluded_by_own_name(genes, spec)
     is_lacking = ~genes.frame["chrom"].isin(list(found)).to_numpy()
@@ -50,7 +50,7 @@ def place_genes(genes: GeneTable, spec: DatasetSpec, reference: Reference) -> Ge
     return genes.without(is_outside, "outside their chromosome, and in no split")
 
 
-def find_chromosomes(genes: GeneTable, spec: DatasetSpec, reference: Reference) -> dict[str, str]:
+def find_chromosomes(genes: GeneTable, reference: Reference) -> dict[str, str]:
     """Chromosome of the gene table to that of the FASTA; those without a partner, or with one in doubt, are left out.
 
     A chromosome is found by its name, by another name that the annotation states, or by its RefSeq accession.
@@ -72,7 +72,7 @@ def find_chromosomes(genes: GeneTable, spec: DatasetSpec, reference: Reference) 
             found[chrom] = names.find(chrom) or partners.pop()
     taken = Counter(found.values())
     found = {chrom: name for chrom, name in found.items() if taken[name] == 1 or names.find(chrom) == name}
-    return found or match_names(chroms, reference.chrom_sizes, spec.genes, spec.fasta)
+    return found or match_names(chroms, reference.chrom_sizes, genes.report.path, reference.path)
 
 
 def _nowhere(genes: GeneTable, spec: DatasetSpec, reference: Reference) -> list[str]:
@@ -84,7 +84,7 @@ def _nowhere(genes: GeneTable, spec: DatasetSpec, reference: Reference) -> list[
     keys = {name_key(chrom) for chrom in chroms}
     if spec.splits.by == "chromosome":
         return [member for member in spec.splits.exclude if name_key(member) not in keys]
-    found = find_chromosomes(genes, spec, reference)
+    found = find_chromosomes(genes, reference)
     own = genes.frame["chrom"].map({chrom: name_key(found.get(chrom, chrom)) for chrom in map(str, chroms)})
     nowhere = []
     for name, segments in spec.splits.segments().items():

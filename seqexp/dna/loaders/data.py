@@ -325,6 +325,7 @@ class SequenceData(pl.LightningDataModule):
             self._window,
             row_identity(self.genes),
             SeenGenes.of(self.genes, self._wide, self.labels, self._reference),
+            self.spec.missing,
         )
 
     @property

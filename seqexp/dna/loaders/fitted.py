@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.genes import GeneTable
+from seqexp.dna.genome.tracks import Missing
 from seqexp.dna.loaders.seen_genes import SeenGenes
 from seqexp.dna.loaders.windows import CONTACT
 from seqexp.objectives.transforms import TargetTransform, make_transform
@@ -141,6 +142,8 @@ class Fitted:
     rows : str
         Identity of the gene table, for networks that know genes by their row.
     seen : SeenGenes
+    missing : str
+        What a base without a value in a track was: ``zero``, ``nan`` or ``error``.
     """
 
     transform: TargetTransform
@@ -149,6 +152,7 @@ class Fitted:
     window_bp: tuple[int, int, int]
     rows: str
     seen: SeenGenes
+    missing: Missing = "zero"
 
     def state(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
@@ -160,6 +164,7 @@ class Fitted:
             "window_bp": list(self.window_bp),
             "rows": self.rows,
             "seen": self.seen.state(),
+            "missing": self.missing,
         }
 
     @classmethod
@@ -180,6 +185,7 @@ class Fitted:
                 (upstream_bp, downstream_bp, signal_bin_bp),
                 str(state["rows"]),
                 SeenGenes.from_state(state["seen"]),
+                state.get("missing", "zero"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(

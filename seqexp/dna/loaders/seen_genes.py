@@ -48,11 +48,27 @@ class SeenGenes:
 
         A gene is known by its id, whatever the assembly, or because its window shares a base with one that was seen.
         """
+        return self.known_as(windows, reference, genes.frame["gene_id"])
+
+    def known_as(
+        self, windows: pd.DataFrame, reference: Reference, gene_ids: pd.Series | None = None
+    ) -> NDArray[np.str_]:
+        """How the checkpoint knows each window of a table: ``train``, ``val`` or ``no`` (R,).
+
+        Parameters
+        ----------
+        windows : DataFrame
+            chrom (as in the reference), start, end.
+        reference : Reference
+            Sequences that the windows lie on.
+        gene_ids : Series, optional
+            Their genes; without, windows are known by place alone.
+        """
         own = _identities(reference, windows["chrom"].unique())
         known = {identity: name for name, identity in self.chromosomes.items()}
         there = windows.assign(chrom=windows["chrom"].map({c: known.get(i, f"not seen: {c}") for c, i in own.items()}))
-        ids = _plain_ids(genes.frame["gene_id"]).to_numpy()
-        seen = np.full(len(genes), UNSEEN, dtype="<U5")
+        ids = np.full(len(windows), "") if gene_ids is None else _plain_ids(gene_ids).to_numpy()
+        seen = np.full(len(windows), UNSEEN, dtype="<U5")
         for split in ("val", "train"):  # train last: what was trained on stays so
             part = self.frame[self.frame["split"] == split]
             is_seen = np.isin(ids.astype(str), _plain_ids(part["gene_id"]).to_numpy().astype(str))
