@@ -44,12 +44,10 @@ ALLOWED: dict[str, set[str]] = {
     "histology.loaders": {"core", "objectives", "loading", "histology.slides"},
     "histology.encoders": {"core", "layers"},
     "histology.models": {"core", "objectives", "histology.loaders"},
-    "histology.evaluation": {"core", "objectives", "loading", "training", "histology.slides", "histology.loaders"}
-    | {"histology.models", "report"},
+    "histology.evaluation": {"core", "objectives", "loading", "training", "histology.slides", "histology.loaders"},
     "histology.benchmark": {"core", "histology.evaluation"},
-    "report": {"core", "dna.evaluation", "dna.benchmark", "histology.slides"},
-    "api": {"core", "training", "report", "dna.loaders", "dna.evaluation"}
-    | {"histology.loaders", "histology.evaluation"},
+    "report": {"core", "dna.evaluation", "dna.benchmark", "histology.evaluation"},
+    "api": {"core", "training", "report", "dna.evaluation"} | {"histology.loaders", "histology.evaluation"},
     "cli": {"core", "recipes", "layers.scans", "objectives", "training", "report", "api"}
     | {
         "dna.genome",

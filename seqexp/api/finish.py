@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqexp.core.errors import DataError
 from seqexp.dna.evaluation.finish import evaluate_run
 from seqexp.dna.evaluation.settings import FinishSettings
-from seqexp.dna.loaders.data import SequenceData
-from seqexp.histology.evaluation.finish import finish_tissue
+from seqexp.histology.evaluation.finish import evaluate_tissue
+from seqexp.histology.evaluation.results import TissueResults
 from seqexp.histology.loaders.data import SpotData
 from seqexp.report.dna_page import write_dna_report
+from seqexp.report.tissue_page import write_tissue_report
 from seqexp.training.folder import own_run
 from seqexp.training.run import Run
+
+
+class Wing(NamedTuple):
+    """What finishes a run: ``evaluate(run, data, settings)`` gives results, ``draw(path, results)`` writes the page."""
+
+    evaluate: Callable[..., Any]
+    draw: Callable[..., Path]
+
+
+def _evaluate_tissue(run: Run, data: SpotData, settings: FinishSettings) -> TissueResults:
+    settings.require_none_of_elements("it is a run on tissue, which has no elements")
+    return evaluate_tissue(run, data, settings.beside)
+
+
+# By what a data module says it is of, as its attribute ``wing``.
+WINGS = {
+    "dna": Wing(evaluate_run, write_dna_report),
+    "histology": Wing(_evaluate_tissue, write_tissue_report),
+}
 
 
 def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> dict[str, Any]:
@@ -37,14 +58,15 @@ def finish_run(run_dir: str | Path, settings: FinishSettings | None = None) -> d
 
 def _finish(folder: Path, settings: FinishSettings) -> dict[str, Any]:
     run = Run.open(folder)
-    data = run.datamodule
-    if isinstance(data, SpotData):
-        settings.require_none_of_elements("it is a run on tissue, which has no elements")
-        return finish_tissue(run, data, settings.beside)
-    if not isinstance(data, SequenceData):
-        raise DataError(f"data of type {type(data).__name__}", where=folder, expected="SequenceData or SpotData")
-    results = evaluate_run(run, data, settings)
-    write_dna_report(folder / "report.html", results)
+    wing = WINGS.get(getattr(run.datamodule, "wing", ""))
+    if wing is None:
+        raise DataError(
+            f"data of type {type(run.datamodule).__name__}",
+            where=folder,
+            expected=f"a data module whose attribute wing is one of: {', '.join(WINGS)}",
+        )
+    results = wing.evaluate(run, run.datamodule, settings)
+    wing.draw(folder / "report.html", results)
     return results.metrics
 
 

@@ -3,56 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from seqexp.histology.evaluation.results import TissueResults
+from seqexp.report import tissue_figures as figures
 from seqexp.report.page import Section, tile, write_page
 from seqexp.report.sections import baselines_section, record_section, training_sections
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-@dataclass
-class TissueResults:
-    """All that the page shows; nothing is computed while drawing.
-
-    Attributes
-    ----------
-    title, lead : str
-    metrics : dict
-        Flat metrics of the run (``metrics.json``).
-    data, models, slides, genes : DataFrame
-        Facts about the data; model, controls and baselines; correlation per slide; best and worst genes.
-    audit : str
-        Text of the leak audit.
-    truth : DataFrame, optional
-        Simulated data: correlation by what a gene follows.
-    record : dict
-    log : DataFrame, optional
-        Logged training metrics.
-    maps, ranking, scatter, stains : Figure, optional
-    """
-
-    title: str
-    lead: str
-    metrics: dict[str, Any]
-    data: pd.DataFrame
-    models: pd.DataFrame
-    slides: pd.DataFrame
-    genes: pd.DataFrame
-    audit: str
-    record: dict[str, Any]
-    log: pd.DataFrame | None = None
-    truth: pd.DataFrame | None = None
-    maps: list[Figure] = field(default_factory=list)
-    ranking: Figure | None = None
-    scatter: Figure | None = None
-    stains: Figure | None = None
-
 
 _TILES = {
     "test_pcc_mean": "mean r over genes, test slides",
@@ -100,16 +56,12 @@ def _pictures(results: TissueResults) -> list[Section]:
     if results.maps:
         text = "The genes that the model predicts best on the validation spots: the choice does not flatter the test."
         section = Section("maps", "Genes on the tissue", text)
-        for figure in results.maps:
-            section.add_figure(figure)
-        if results.scatter is not None:
-            section.add_figure(results.scatter)
-        sections.append(section)
+        for shown in results.maps:
+            section.add_figure(figures.tissue_maps(shown, results.unit))
+        sections.append(section.add_figure(figures.gene_scatter(results.maps[0].genes, results.unit)))
     if results.stains is not None:
         text = "What the learned unmixing of a gene sees in one patch: its first stain, after the activation."
-        sections.append(Section("stains", "Learned stains", text).add_figure(results.stains))
+        sections.append(Section("stains", "Learned stains", text).add_figure(figures.stain_maps(results.stains)))
     text = "Ten best and ten worst genes on the test slides. Ranked by the test itself: read it as a description."
-    section = Section("genes", "Genes", text)
-    if results.ranking is not None:
-        section.add_figure(results.ranking)
+    section = Section("genes", "Genes", text).add_figure(figures.gene_ranking(results.ranking))
     return [*sections, section.add_table(results.genes)]

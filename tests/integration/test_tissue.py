@@ -181,13 +181,13 @@ def test_epochs_are_scored_inside_slides(runs: dict[str, Path]) -> None:
 def test_without_anndata_the_rest_is_finished(
     runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from seqexp.histology.evaluation import finish as tissue_finish
+    from seqexp.histology.evaluation import annotated
 
     def missing(module: str, extra: str) -> None:
         raise MissingExtraError(module, extra)
 
     (runs["nsl"] / "report.html").unlink()
-    monkeypatch.setattr(tissue_finish, "require", missing)
+    monkeypatch.setattr(annotated, "require", missing)
     finish_run(runs["nsl"])
     assert "predictions.h5ad is left out" in capsys.readouterr().err
     assert (runs["nsl"] / "report.html").is_file()

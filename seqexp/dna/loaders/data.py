@@ -99,6 +99,8 @@ class SequenceData(pl.LightningDataModule):
         Files that cannot be used together, splits that overlap or are empty, at setup.
     """
 
+    wing = "dna"  # how a run on it is finished
+
     def __init__(
         self,
         dataset: Path,

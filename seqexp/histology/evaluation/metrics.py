@@ -7,23 +7,18 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from seqexp.histology.evaluation.naive import interval, pooled_pearson, score
 from seqexp.histology.loaders.data import SpotData
-from seqexp.histology.models.mclstexp import MclSTExp
 from seqexp.histology.slides import spot_graph
 from seqexp.objectives.metrics import regression_scores
 from seqexp.objectives.spatial import (
     SpatialScores,
     column_pearson,
-    defined_mean,
     genes_above,
     morans_i,
     oracle_means,
-    retrieval_recall,
 )
 
 Array = NDArray[np.float64]
@@ -105,24 +100,6 @@ def canonical_errors(data: SpotData, values: Array) -> dict[str, float]:
         "test_mse_cp10k": float(np.square(difference).mean()),
         "test_mae_cp10k": float(np.abs(difference).mean()),
     }
-
-
-def retrieval(network: MclSTExp, data: SpotData) -> dict[str, float]:
-    """How often the patch of a test spot finds its own expression among all spots of its slide, mean over slides."""
-    image, spot, slide = [], [], []
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        for batch in data.test_dataloader():
-            batch = batch.to(device)
-            image.append(functional.normalize(network.embed_image(batch), dim=1))
-            spot.append(functional.normalize(network.embed_spots(batch), dim=1))
-            slide.append(batch.slide)
-    queries, keys, of_slide = torch.cat(image), torch.cat(spot), torch.cat(slide)
-    scores = []
-    for number in of_slide.unique():
-        rows = of_slide == number
-        scores.append(retrieval_recall((queries[rows] @ keys[rows].T).cpu().numpy()))
-    return {f"retrieval_{name}": defined_mean([score[name] for score in scores]) for name in scores[0]}
 
 
 def _structure(predicted: Predicted, rows: NDArray[np.int64]) -> float:

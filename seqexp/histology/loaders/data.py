@@ -111,6 +111,8 @@ class SpotData(pl.LightningDataModule):
         Files that cannot be used, a leak that the split does not allow, at setup.
     """
 
+    wing = "histology"  # how a run on it is finished
+
     def __init__(
         self,
         dataset: Path,
