@@ -14,10 +14,11 @@ EPILOG = """examples:
   seqexp benchmark discovery --out runs/discovery                                      # simulated; takes hours
   seqexp benchmark discovery --plan benchmarks/discovery_yeast.yaml --data yeast=data/yeast --out runs/discovery_yeast
 
-A plan is a YAML file: worlds (datasets, or settings of a genome to simulate), arms (configs that are trained and then
-rank bins; the first one is the method under test), a reader (config of the predictor that is trained anew on kept
-bins), a budget and seeds. Distance, signals, the fixed signal rule, activity x contact, peaks and chance are
-ranked beside. Every trained arm has a run folder in OUT; a benchmark that was broken off goes on where it stopped.
+A plan is a YAML file: worlds (datasets, or settings of a genome to simulate), arms (configs, or lists of configs laid
+over each other, that are trained and then rank bins; the first one is the method under test), a reader (config of the
+predictor that is trained anew on kept bins), a budget and seeds. Distance, signals, the fixed signal rule, activity x
+contact, peaks and chance are ranked beside. Every trained arm has a run folder in OUT; a benchmark that was broken off
+goes on where it stopped.
 """
 
 

@@ -75,7 +75,8 @@ def _lengths(unit: int, window: int) -> list[int]:
 
 def _open(arguments: argparse.Namespace, overrides: list[str]) -> Any:
     """The config as task and data module; no data are read."""
-    from seqexp.training.config import RunConfig, config_stack
+    from seqexp.training.config import RunConfig
+    from seqexp.training.stack import config_stack
 
     return RunConfig([*(f"--config={path}" for path in config_stack(arguments.config)), *overrides])
 

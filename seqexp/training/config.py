@@ -18,45 +18,12 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from seqexp.core.classes import allowed_packages, own_classes, remember_own_classes
 from seqexp.core.errors import ConfigError, SeqexpError
-from seqexp.core.resources import shipped
-from seqexp.core.yaml import load_yaml
 from seqexp.training.callbacks import RunOptions
 from seqexp.training.classes import only_classes_of, refused_class
 from seqexp.training.limits import check_settings
 from seqexp.training.loggers import require_logger_packages
+from seqexp.training.stack import own_settings
 from seqexp.training.task import ExpressionTask
-
-BASE = "base/default.yaml"
-
-
-def find_config(name: str | Path) -> Path:
-    """A config by path or, where no such file exists, by its name among the shipped ones."""
-    path = Path(name)
-    return path if path.is_file() else shipped("configs", str(name))
-
-
-def config_stack(names: list[str]) -> list[Path]:
-    """Config files in the order they are laid over each other, the shipped base first.
-
-    Raises
-    ------
-    ConfigError
-        A file is missing, is no YAML mapping, writes a key twice or seeds a part of the run apart.
-    """
-    paths = [find_config(BASE), *(find_config(name) for name in names)]
-    for path in paths:
-        content = load_yaml(path)
-        own_seeds = [content.get("model"), content.get("data")]
-        own_seeds += [part.get("init_args") for part in own_seeds if isinstance(part, dict)]
-        if any("seed" in part for part in own_seeds if isinstance(part, dict)):
-            raise ConfigError(
-                "a seed of its own for the model or the data has no effect",
-                where=path,
-                expected="one seed for the whole run",
-                fix="delete the line and set seed_everything",
-            )
-    return paths
-
 
 _UNFIT = re.compile(
     r'Parser key "([^"]+)": .*?not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors: .*'
@@ -146,7 +113,7 @@ class RunConfig(LightningCLI):
                 save_config_callback=None,
                 seed_everything_default=0,
                 parser_kwargs={"prog": "seqexp fit", "exit_on_error": False, "allow_abbrev": False},
-                args=arguments,
+                args=[own_settings(argument) for argument in arguments],
                 run=False,
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,

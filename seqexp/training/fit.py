@@ -16,13 +16,14 @@ from seqexp.core.memory import keep_freed_memory
 from seqexp.core.write_errors import is_of_writing, write_error
 from seqexp.training.callbacks import make_callbacks
 from seqexp.training.checkpoints import AtomicCheckpointIO, data_state, read_checkpoint
-from seqexp.training.config import RunConfig, config_stack
+from seqexp.training.config import RunConfig
 from seqexp.training.folder import CONFIG, LAST, RunFolder, check_folder, own_run, read_record
 from seqexp.training.length import require_validation
 from seqexp.training.loggers import make_loggers
 from seqexp.training.processes import is_first_process
 from seqexp.training.quiet import quiet_lightning, quiet_writer_threads
 from seqexp.training.resuming import check_resumable
+from seqexp.training.stack import config_stack
 
 
 def run_fit(

@@ -188,8 +188,9 @@ def _reading(kind: str, length: int) -> Step:
 def seq2exp(length: int, bin_bp: int, is_training: int) -> Step:
     """The network of ``configs/dna/k562_chr22_mamba.yaml`` on one window; bases or bins as tokens."""
     from seqexp.dna.loaders.random_batch import random_batch
-    from seqexp.training.config import RunConfig, config_stack
+    from seqexp.training.config import RunConfig
     from seqexp.training.cost import prediction_step, training_step
+    from seqexp.training.stack import config_stack
 
     part = "--model.network.init_args.stem.init_args.bin_bp"
     flags = [f"{part}={bin_bp}", f"--data.init_args.signal_bin_bp={bin_bp}"]

@@ -18,8 +18,9 @@ from seqexp.core.memory import keep_freed_memory
 from seqexp.core.resources import shipped_folder
 from seqexp.dna.loaders.random_batch import random_batch
 from seqexp.dna.loaders.statistics import DataStatistics
-from seqexp.training.config import RunConfig, config_stack
+from seqexp.training.config import RunConfig
 from seqexp.training.cost import training_step
+from seqexp.training.stack import config_stack
 
 FOLDER = shipped_folder("configs")
 MOST_TOKENS = 500_000

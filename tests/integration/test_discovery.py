@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from seqexp.cli.main import main
-from seqexp.core.resources import shipped_folder
 from seqexp.dna.elements.masks import MaskSet
 
 SPAN = 4096
@@ -20,11 +19,14 @@ SPAN = 4096
 
 def small(name: str, folder: Path, **network: object) -> str:
     """A shipped config on windows of 4 kb and for two epochs, with other settings of its network."""
-    content = yaml.safe_load((shipped_folder("configs") / "discovery" / name).read_text())
-    content["data"]["init_args"] |= {"upstream_bp": SPAN // 2, "downstream_bp": SPAN // 2, "batch_size": 4}
-    content["trainer"]["max_epochs"] = 2
-    content["model"]["network"]["init_args"] |= network
-    path = folder / name
+    window = {"upstream_bp": SPAN // 2, "downstream_bp": SPAN // 2, "batch_size": 4}
+    content = {
+        "base": [f"discovery/{name}"],
+        "trainer": {"max_epochs": 2},
+        "data": {"init_args": window},
+        **({"model": {"network": {"init_args": network}}} if network else {}),
+    }
+    path = folder / "_".join([*map(str, network.values()), name])
     path.write_text(yaml.safe_dump(content))
     return str(path)
 
@@ -40,8 +42,12 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         "worlds": {"clean": {"simulate": size}, "corrupted": {"simulate": {**size, "missing_signal": 0.5}}},
         "arms": {
             "seqexp": small("simulated_seqexp.yaml", folder),
-            "soft": {"config": small("simulated_soft.yaml", folder), "worlds": ["clean"], "seeds": [0]},
-            "hard": {"config": small("simulated_hard.yaml", folder, window_bp=SPAN), "worlds": ["clean"], "seeds": [0]},
+            "soft": {"config": small("simulated_published.yaml", folder), "worlds": ["clean"], "seeds": [0]},
+            "hard": {
+                "config": small("simulated_published.yaml", folder, variant="hard", window_bp=SPAN),
+                "worlds": ["clean"],
+                "seeds": [0],
+            },
             "gradient x input": {"config": reader, "score": "gradient", "worlds": ["clean"], "seeds": [0]},
         },
         "reader": reader,

@@ -23,8 +23,8 @@ REAL = {
         *("discovery/yeast_seqexp.yaml", "discovery/yeast_reader.yaml"),
     ),
     "k562_chr22": (
-        *("dna/k562_chr22.yaml", "dna/k562_chr22_mamba.yaml", "discovery/k562_chr22_seqexp.yaml"),
-        *("discovery/k562_chr22_reader.yaml", "discovery/k562_chr22_soft.yaml", "discovery/k562_chr22_hard.yaml"),
+        *("dna/k562_chr22.yaml", "dna/k562_chr22_mamba.yaml"),
+        *("discovery/k562_chr22_reader.yaml", "discovery/k562_chr22_published.yaml"),
     ),
 }
 HI_C = ("--data.init_args.contacts=true", "--model.network.init_args.selector.init_args.num_contacts=1")
@@ -69,9 +69,13 @@ def test_every_encoder_can_be_laid_over_a_config(encoder: str, small_genome: Pat
     assert encoder in " ".join(type(part).__module__ for part in run.network.modules())
 
 
-@pytest.mark.parametrize("name", ["seqexp", "soft", "hard", "reader"])
-def test_arms_of_the_simulated_benchmark(name: str, small_genome: Path, tmp_path: Path) -> None:
-    run = two_steps(f"discovery/simulated_{name}.yaml", small_genome, tmp_path / "run", "--data.init_args.batch_size=2")
+HARD = ("base/seq2exp_hard.yaml", "--model.network.init_args.window_bp=16384")
+
+
+@pytest.mark.parametrize(("name", "more"), [("seqexp", ()), ("published", ()), ("published", HARD), ("reader", ())])
+def test_arms_of_the_simulated_benchmark(name: str, more: tuple[str, ...], small_genome: Path, tmp_path: Path) -> None:
+    few = "--data.init_args.batch_size=2"
+    run = two_steps(f"discovery/simulated_{name}.yaml", small_genome, tmp_path / "run", few, *more)
     assert np.isfinite(predict_run(run)["prediction"]).all()
 
 
@@ -101,7 +105,7 @@ def test_real_data(name: str, config: str, datasets: dict[str, Path], tmp_path: 
 
 @pytest.mark.realdata
 def test_contacts_are_evidence_where_the_plan_asks_for_them(datasets: dict[str, Path], tmp_path: Path) -> None:
-    run = two_steps("discovery/k562_chr22_seqexp.yaml", datasets["k562_chr22"], tmp_path / "run", *HI_C)
+    run = two_steps("dna/k562_chr22.yaml", datasets["k562_chr22"], tmp_path / "run", *HI_C)
     batch = next(iter(run.datamodule.test_dataloader()))
     assert batch.signals.shape[-1] == 4
     run.network.eval()

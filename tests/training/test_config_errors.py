@@ -10,7 +10,8 @@ import pytest
 from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.yaml import dump_yaml
-from seqexp.training.config import RunConfig, config_stack
+from seqexp.training.config import RunConfig
+from seqexp.training.stack import config_stack
 
 DNA = {
     "class_path": "seqexp.dna.loaders.data.SequenceData",

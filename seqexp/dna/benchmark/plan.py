@@ -24,12 +24,12 @@ class Arm:
     Attributes
     ----------
     name : str
-    config : str
-        Config of ``seqexp fit``, a file or a shipped name.
+    config : tuple of str
+        Configs of ``seqexp fit``, files or shipped names, later ones laid over earlier ones.
     score : {"mask", "gradient"}
         What ranks: the posterior mean of the selector, or gradient x input.
     flags : tuple of str
-        Laid over the config.
+        Laid over the configs.
     worlds : tuple of str
         Worlds it takes part in; all where empty.
     seeds : tuple of int
@@ -37,7 +37,7 @@ class Arm:
     """
 
     name: str
-    config: str
+    config: tuple[str, ...]
     score: Score = "mask"
     flags: tuple[str, ...] = ()
     worlds: tuple[str, ...] = ()
@@ -84,8 +84,8 @@ class DiscoveryPlan:
     worlds : tuple of World
     arms : tuple of Arm
         The first one is the method under test.
-    reader : str
-        Config of the predictor that is trained anew under frozen masks.
+    reader : tuple of str
+        Configs of the predictor that is trained anew under frozen masks.
     budget : float, optional
         Share of the bases of a window that a mask may keep; None: as many as are planted.
     promoter_bp : int
@@ -112,7 +112,7 @@ class DiscoveryPlan:
     title: str
     worlds: tuple[World, ...]
     arms: tuple[Arm, ...]
-    reader: str
+    reader: tuple[str, ...]
     budget: float | None = None
     promoter_bp: int = 0
     minutes: float = 60.0
@@ -142,7 +142,7 @@ class DiscoveryPlan:
             A key that is not known, or a value that cannot be.
         """
         path = Path(name) if Path(name).is_file() else shipped("configs", str(name))
-        content = build(_Content, load_yaml(path), path)
+        content = build(_Content, _with_list(load_yaml(path), "reader"), path)
         given = dict(datasets or {})
         unknown = sorted(set(given) - set(content.worlds))
         if unknown:
@@ -188,7 +188,7 @@ class _Content:
     name: str
     worlds: dict[str, Any]
     arms: dict[str, Any]
-    reader: str
+    reader: tuple[str, ...]
     title: str | None = None
     seeds: tuple[int, ...] = (0,)
     budget: float | Literal["truth"] | None = None
@@ -230,5 +230,10 @@ def _alignments(alignments: Any, file_format: Any, name: str, *, path: Path) -> 
 
 def _arm(name: str, value: Any, path: Path) -> Arm:
     prefix = f"arms.{name}."
-    content = {"config": value} if isinstance(value, str) else mapping(value or {}, path, prefix)
-    return build(Arm, {"name": name, **content}, path, prefix)
+    content = mapping(value or {}, path, prefix) if isinstance(value, dict | None) else {"config": value}
+    return build(Arm, _with_list({"name": name, **content}, "config"), path, prefix)
+
+
+def _with_list(content: dict[str, Any], key: str) -> dict[str, Any]:
+    """One config stands for a list of one."""
+    return {**content, key: [content[key]]} if isinstance(content.get(key), str) else content

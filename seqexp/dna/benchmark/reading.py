@@ -69,7 +69,7 @@ def masked_predictions(
     return np.concatenate(predicted).astype(np.float64), np.concatenate(target).astype(np.float64)
 
 
-def retrain(folder: Path, config: str, flags: Sequence[str], kept: Bools | None, *, frame: Frame) -> Bound:
+def retrain(folder: Path, configs: Sequence[str], flags: Sequence[str], kept: Bools | None, *, frame: Frame) -> Bound:
     """Test Pearson of a predictor trained anew on what a frozen mask (R, N) keeps; None keeps everything.
 
     Notes
@@ -85,7 +85,7 @@ def retrain(folder: Path, config: str, flags: Sequence[str], kept: Bools | None,
         by_gene[frame.index] = kept
         save_kept(path, by_gene, frame.data.upstream_bp, frame.masks.bin_bp)
         more.append(f"--model.network.init_args.masks={path.absolute()}")
-    run = train(folder, config, [*flags, *more])
+    run = train(folder, configs, [*flags, *more])
     predicted, target = masked_predictions(run, frame, None)
     return bootstrap_interval(pearson, predicted, target)
 

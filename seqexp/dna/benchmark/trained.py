@@ -16,17 +16,17 @@ from seqexp.dna.attribution.gradients import bin_attributions
 from seqexp.dna.benchmark.frame import Frame
 from seqexp.dna.benchmark.plan import Arm
 from seqexp.dna.models.masked import MaskedExpression
-from seqexp.training.config import find_config
 from seqexp.training.fit import run_fit
 from seqexp.training.folder import read_record
 from seqexp.training.run import Run
+from seqexp.training.stack import stack_text
 
 ASKED_FOR = "asked_for.txt"  # config and flags of a run, beside its own record
 EPOCHS = (1, 20)  # fewest and most that a fixed number of windows may mean
 
 
-def train(folder: Path, config: str, flags: Sequence[str]) -> Run:
-    """A finished run of a config; one that lies there already is opened, a broken off one is started anew.
+def train(folder: Path, configs: Sequence[str], flags: Sequence[str]) -> Run:
+    """A finished run of a stack of configs; one that lies there already is opened, a broken off one is started anew.
 
     Raises
     ------
@@ -34,9 +34,9 @@ def train(folder: Path, config: str, flags: Sequence[str]) -> Run:
         A finished run of other settings lies there.
     """
     record = read_record(folder)
-    asked = find_config(config).read_text(encoding="utf-8") + "\n".join(["", *flags])
+    asked = stack_text(list(configs)) + "\n".join(["", *flags])
     if record is None or record.get("status") != "finished":
-        run_fit(folder, [config], flags, overwrite=record is not None)
+        run_fit(folder, list(configs), flags, overwrite=record is not None)
         with atomic_path(folder / ASKED_FOR) as temporary:
             temporary.write_text(asked, encoding="utf-8")
     elif (folder / ASKED_FOR).is_file() and (folder / ASKED_FOR).read_text(encoding="utf-8") != asked:

@@ -18,7 +18,8 @@ from seqexp.dna.genome.alignments import AlignmentSpec
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.dna.simulation.config import SimulationConfig
 from seqexp.dna.simulation.simulate import simulate_genome
-from seqexp.training.config import RunConfig, config_stack
+from seqexp.training.config import RunConfig
+from seqexp.training.stack import config_stack
 
 Scores = NDArray[np.float32]
 Say = Callable[[str], None]
@@ -79,11 +80,11 @@ def open_world(plan: DiscoveryPlan, world: World, folder: Path, say: Say) -> tup
             say(f"{world.name}: simulating a genome")
             simulate_genome(data_folder, SimulationConfig(**dict(world.simulate or {})))
         dataset = data_folder
-    stack = [f"--config={path}" for path in config_stack([plan.reader])]
+    stack = [f"--config={path}" for path in config_stack(list(plan.reader))]
     settings = RunConfig([*stack, f"--data.init_args.dataset={dataset}"])
     data, network = settings.datamodule, settings.model.network
     if not isinstance(data, SequenceData):
-        raise ConfigError(f"data of type {type(data).__name__}", where=plan.reader, expected="SequenceData")
+        raise ConfigError(f"data of type {type(data).__name__}", where=", ".join(plan.reader), expected="SequenceData")
     data.prepare_data()
     data.setup("fit")
     return dataset, make_frame(data, int(network.bin_bp), plan.promoter_bp), alignments

@@ -77,5 +77,12 @@ def test_shipped_plans_name_shipped_configs() -> None:
     assert len(plans) >= 4
     for path in plans:
         plan = DiscoveryPlan.read(path)
-        assert all((folder / arm.config).is_file() for arm in plan.arms)
-        assert (folder / plan.reader).is_file()
+        assert all((folder / name).is_file() for arm in plan.arms for name in arm.config)
+        assert all((folder / name).is_file() for name in plan.reader)
+
+
+def test_an_arm_lays_configs_over_each_other(tmp_path: Path) -> None:
+    text = PLAN.replace("own: own.yaml", "own: [own.yaml, over.yaml]").replace("config: reader.yaml", "config: [a, b]")
+    plan = DiscoveryPlan.read(written(tmp_path, text))
+    assert [arm.config for arm in plan.arms] == [("own.yaml", "over.yaml"), ("a", "b")]
+    assert plan.reader == ("reader.yaml",)
