@@ -10,7 +10,8 @@ import pytest
 
 from seqexp.api.finish import finish_run
 from seqexp.cli.main import main
-from seqexp.histology.evaluation.naive import naive_predictions, score
+from seqexp.histology.evaluation.naive import naive_predictions
+from seqexp.histology.evaluation.table import score
 from seqexp.histology.loaders.data import SpotData
 from seqexp.training.fit import run_fit
 

@@ -14,13 +14,15 @@ from seqexp.core.metrics_file import write_json
 from seqexp.core.tables import numbers, read_csv, read_table, whole_numbers
 from seqexp.histology.evaluation.annotated import write_h5ad
 from seqexp.histology.evaluation.metrics import Predicted, accuracy
-from seqexp.histology.evaluation.naive import LABELS, model_table, naive_predictions, score, truth_table
+from seqexp.histology.evaluation.naive import LABELS, naive_predictions
 from seqexp.histology.evaluation.pictures import slide_maps, stain_maps
 from seqexp.histology.evaluation.results import Array, GeneRanking, TissueResults
 from seqexp.histology.evaluation.retrieval import retrieval
+from seqexp.histology.evaluation.table import beside_baselines, pooled_metrics, score, truth_table
 from seqexp.histology.loaders.data import SpotData
 from seqexp.loading.seen import require_unseen
 from seqexp.objectives.contracts import MapsPixels
+from seqexp.objectives.model_table import ModelTable
 from seqexp.training.predict import predict_run, write_predictions
 from seqexp.training.run import Run
 
@@ -53,9 +55,9 @@ def evaluate_tissue(run: Run, data: SpotData, beside: tuple[Path, ...] = ()) -> 
         print(f"predictions.h5ad is left out: {error}", file=sys.stderr)
     controls = {f"control: {Path(path).resolve().name}": _control(path, predicted) for path in beside}
     named = {"this model": predicted.values, **controls, **naive_predictions(data)}
-    models, naive = model_table(data, named)
-    metrics: dict[str, Any] = {"seed": run.record.get("seed"), "split": data.split, **accuracy(predicted), **naive}
-    metrics["num_test_seen"] = data.num_test_seen
+    models = beside_baselines(data, named)
+    metrics: dict[str, Any] = {"seed": run.record.get("seed"), "split": data.split, **accuracy(predicted)}
+    metrics |= {**models.metrics, **pooled_metrics(data, named), "num_test_seen": data.num_test_seen}
     metrics |= retrieval(run.network, data)
     truth, of_effects = truth_table(data, named) or (None, {})
     metrics |= of_effects
@@ -94,7 +96,7 @@ def _results(
     run: Run,
     predicted: Predicted,
     metrics: dict[str, Any],
-    models: pd.DataFrame,
+    models: ModelTable,
     *,
     named: dict[str, Array],
     truth: pd.DataFrame | None,
@@ -114,7 +116,8 @@ def _results(
         metrics=metrics,
         unit=data.transform.unit,
         data=_facts(predicted),
-        models=models,
+        models=models.rows,
+        verdict=models.verdict.sentence("mean Pearson r over genes", "genes"),
         slides=pd.DataFrame(slides),
         genes=_listed_genes(list(fold.panel), ranking),
         audit=fold.audit.render(),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from seqexp.histology.evaluation.naive import interval, pooled_pearson, score
+from seqexp.histology.evaluation.table import interval, pooled_pearson, score
 from seqexp.histology.loaders.data import SpotData
 from seqexp.histology.slides import spot_graph
 from seqexp.objectives.metrics import regression_scores

@@ -104,6 +104,8 @@ class TissueResults:
         Of targets and predictions.
     data, models, slides, genes : DataFrame
         Facts about the data; model, controls and baselines; correlation per slide; best and worst genes.
+    verdict : str
+        The model against the best naive baseline, in words.
     audit : str
         Text of the leak audit.
     record : dict
@@ -127,6 +129,7 @@ class TissueResults:
     models: pd.DataFrame
     slides: pd.DataFrame
     genes: pd.DataFrame
+    verdict: str
     audit: str
     record: dict[str, Any]
     ranking: GeneRanking
