@@ -102,7 +102,11 @@ class TargetTransform:
 
     def inverse(self, target: ArrayLike) -> NDArray[np.float64]:
         """Target to expression in :attr:`raw_unit`, any shape."""
-        return np.asarray(_CURVES[self.curve][1](self.restore(np.asarray(target, dtype=np.float64))))
+        return self.uncurved(self.restore(np.asarray(target, dtype=np.float64)))
+
+    def uncurved(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Values on the curve scale (:attr:`unit`) to expression in :attr:`raw_unit`, any shape."""
+        return np.asarray(_CURVES[self.curve][1](np.asarray(values, dtype=np.float64)))
 
     def state(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""

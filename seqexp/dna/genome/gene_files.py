@@ -20,7 +20,8 @@ from seqexp.dna.genome.regions import read_bed
 # Behind it may stand the copy on chrY, or the mapping version of an annotation lifted to another assembly.
 _VERSIONED = re.compile(r"^(ENS[A-Z]*\d{11}|[NX][MRP]_\d+)\.\d+(?:_\d+)?(_PAR_Y)?$")
 _ANNOTATIONS = (".gtf", ".gff", ".gff2", ".gff3")
-_TABLES = (".tsv", ".txt", ".csv")
+TABLES = (".tsv", ".txt", ".csv")
+SUFFIXES = (*_ANNOTATIONS, ".bed", *TABLES)  # each also with .gz
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,13 @@ def read_rows(path: Path, columns: GeneColumns) -> GeneRows:
         rows = _from_annotation(path, columns)
     elif name.endswith(".bed"):
         rows = GeneRows(_from_bed(path))
-    elif name.endswith(_TABLES):
+    elif name.endswith(TABLES):
         rows = GeneRows(_from_table(path, columns))
     else:
         raise DataError(
             f"unknown kind of gene file: {path.name}",
             where=path,
-            expected=f"one of {', '.join((*_ANNOTATIONS, '.bed', *_TABLES))} (or with .gz)",
+            expected=f"one of {', '.join(SUFFIXES)} (or with .gz)",
         )
     frame = rows.frame
     for column in ("gene_id", "chrom"):

@@ -150,17 +150,9 @@ class GeneTable:
 
     def windows(self, upstream_bp: int, downstream_bp: int) -> pd.DataFrame:
         """All windows as a table: chrom, start, end, strand, name (gene id), rows as in ``frame``."""
-        is_reverse = (self.frame["strand"] == "-").to_numpy()
-        tss = self.frame["tss"].to_numpy()
-        return pd.DataFrame(
-            {
-                "chrom": self.frame["chrom"],
-                "start": np.where(is_reverse, tss + 1 - downstream_bp, tss - upstream_bp),
-                "end": np.where(is_reverse, tss + 1 + upstream_bp, tss + downstream_bp),
-                "strand": self.frame["strand"],
-                "name": self.frame["gene_id"],
-            }
-        )
+        chrom, strand = self.frame["chrom"], self.frame["strand"]
+        windows = windows_around(chrom, self.frame["tss"].to_numpy(), strand, around_bp=(upstream_bp, downstream_bp))
+        return windows.assign(name=self.frame["gene_id"])
 
     def select(self, rows: np.ndarray) -> GeneTable:
         """Table of some rows (bool mask or row numbers), renumbered from 0, with the report of the whole."""
@@ -206,6 +198,17 @@ class GeneTable:
                 fix="use the annotation of the same assembly (for 1-based positions set genes.base: 1), or leave the "
                 "genes of the chromosome out with splits.exclude",
             )
+
+
+def windows_around(
+    chrom: pd.Series, tss: NDArray[np.integer], strand: pd.Series, *, around_bp: tuple[int, int]
+) -> pd.DataFrame:
+    """Windows round a base of each row (R,): chrom, start, end, strand; a row without strand is read forward."""
+    upstream_bp, downstream_bp = around_bp
+    is_reverse = (strand == "-").to_numpy()
+    start = np.where(is_reverse, tss + 1 - downstream_bp, tss - upstream_bp)
+    end = np.where(is_reverse, tss + 1 + upstream_bp, tss + downstream_bp)
+    return pd.DataFrame({"chrom": chrom, "start": start, "end": end, "strand": strand})
 
 
 def _join(

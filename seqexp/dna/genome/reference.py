@@ -32,6 +32,11 @@ def _code_table(bases: bytes) -> bytes:
 _FORWARD_CODES, _REVERSE_CODES = _code_table(b"ACGT"), _code_table(b"TGCA")
 
 
+def base_codes(letters: bytes) -> NDArray[np.uint8]:
+    """Letters as small integers (L,): A 0, C 1, G 2, T 3, 4 for N, X and other IUPAC letters, 5 for what is no base."""
+    return np.frombuffer(letters.translate(_FORWARD_CODES), dtype=np.uint8)
+
+
 class Reference:
     """Random access to a FASTA.
 

@@ -44,7 +44,10 @@ class CovariateScale:
 
     def apply(self, genes: GeneTable) -> NDArray[np.float32]:
         """Standardised covariates (G, F) of a gene table that has them."""
-        values = genes.frame[list(self.names)].to_numpy(np.float64)
+        return self.scaled(genes.frame[list(self.names)].to_numpy(np.float64))
+
+    def scaled(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised covariates (G, F) of values (G, F)."""
         return ((values - np.asarray(self.mean)) / np.asarray(self.std)).astype(np.float32)
 
     def require_in(self, spec: DatasetSpec) -> list[str]:

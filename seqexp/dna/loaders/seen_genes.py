@@ -51,7 +51,7 @@ class SeenGenes:
         return self.known_as(windows, reference, genes.frame["gene_id"])
 
     def known_as(
-        self, windows: pd.DataFrame, reference: Reference, gene_ids: pd.Series | None = None
+        self, windows: pd.DataFrame, reference: Reference | None, gene_ids: pd.Series | None = None
     ) -> NDArray[np.str_]:
         """How the checkpoint knows each window of a table: ``train``, ``val`` or ``no`` (R,).
 
@@ -59,12 +59,12 @@ class SeenGenes:
         ----------
         windows : DataFrame
             chrom (as in the reference), start, end.
-        reference : Reference
-            Sequences that the windows lie on.
+        reference : Reference or None
+            Sequences that the windows lie on; None where windows have no place that can be compared.
         gene_ids : Series, optional
             Their genes; without, windows are known by place alone.
         """
-        own = _identities(reference, windows["chrom"].unique())
+        own = {} if reference is None else _identities(reference, windows["chrom"].unique())
         known = {identity: name for name, identity in self.chromosomes.items()}
         there = windows.assign(chrom=windows["chrom"].map({c: known.get(i, f"not seen: {c}") for c, i in own.items()}))
         ids = np.full(len(windows), "") if gene_ids is None else _plain_ids(gene_ids).to_numpy()

@@ -1,0 +1,197 @@
+"""What a DNA network says of given windows: predictions with their units, masks and samples, in memory and as files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Subset
+
+from seqexp.api.parts import Parts, Rows
+from seqexp.api.request import Given
+from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.files import atomic_dir, sha256_of
+from seqexp.dna.elements.calling import call_elements
+from seqexp.dna.elements.files import write_element_files
+from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.loaders.batch import collate
+from seqexp.objectives.contracts import Samples
+from seqexp.objectives.transforms import TargetTransform
+from seqexp.training.asking import ask
+from seqexp.training.predict import write_predictions
+from seqexp.training.run import Run
+
+TABLE = "predictions.tsv"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Predictions of windows.
+
+    Attributes
+    ----------
+    table : DataFrame
+        id, (gene_name,) chrom, start, end, strand, seen, then ``prediction`` in the unit of column ``unit`` and
+        ``prediction_raw`` in that of ``raw_unit``; with samples ``sample_mean`` and ``sample_sd`` in ``unit``. Several
+        targets have columns of their own, such as ``prediction_NAME``.
+    masks : MaskSet, optional
+        Of a network that selects; gene orientation.
+    samples : float32 array (S, R, G), optional
+        In ``unit``.
+    """
+
+    table: pd.DataFrame
+    masks: MaskSet | None = None
+    samples: NDArray[np.float32] | None = None
+
+
+def answer(
+    run: Run, given: Given, *, num_samples: int = 0, parts: Parts | None = None, is_shown: bool = False
+) -> Answer:
+    """Predict given windows.
+
+    Parameters
+    ----------
+    run : Run
+        May have been opened without its data.
+    given : Given
+    num_samples : int
+        Draws of a network that predicts a distribution.
+    parts : Parts, optional
+        What is there already is not predicted again.
+    is_shown : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ConfigError
+        Samples of a network that has none, or windows for a network that knows rows of its own data only.
+    DataError
+        A prediction is not finite.
+    """
+    network: Any = run.network
+    if getattr(network, "knows_rows", False):
+        raise ConfigError(
+            f"{type(network).__name__} was given a mask per row of the gene table it was trained on",
+            where=run.folder,
+            expected="a run that reads any window",
+            fix="seqexp predict without --bed, --genes and --sequences",
+        )
+    if num_samples and not isinstance(network, Samples):
+        raise ConfigError(
+            f"{num_samples} samples of {type(network).__name__}, which predicts one number and no distribution",
+            where=run.folder,
+            expected="a network with sample()",
+            fix="leave out --samples",
+        )
+
+    def question(batch: Any) -> Rows:
+        found = run.task.predict_step(batch, 0)
+        rows = {"index": found["index"].numpy(), "prediction": found["prediction"].numpy()}
+        if found.get("mask") is not None:
+            rows["mask"] = found["mask"].numpy()
+        if num_samples:
+            draws = run.transform.restore(network.sample(batch, num_samples, run.task.seed).float())
+            rows["samples"] = draws.transpose(0, 1).cpu().numpy()
+        return rows
+
+    parts = parts or Parts()
+    left = np.setdiff1d(np.arange(len(given.dataset)), parts.done)
+    if len(left):
+        ask(run, loader(run, given, left), question, parts.add, is_shown=is_shown)
+    rows = parts.rows()
+    _require_finite(rows["prediction"], given)
+    masks = None if "mask" not in rows else mask_set(given, rows["mask"])
+    samples = rows["samples"].transpose(1, 0, 2).astype(np.float32) if "samples" in rows else None
+    return Answer(_table(run, given, rows["prediction"], samples), masks, samples)
+
+
+def loader(run: Run, given: Given, rows: NDArray[np.int64] | None = None) -> DataLoader:
+    """Batches of the windows, or of some of them, in their order."""
+    data: Any = run.datamodule
+    dataset = given.dataset if rows is None else Subset(given.dataset, rows.tolist())
+    return DataLoader(dataset, data.batch_size, num_workers=data.num_workers, collate_fn=collate)
+
+
+def mask_set(given: Given, values: NDArray[np.float32]) -> MaskSet:
+    """Masks (R, N), gene orientation, with their windows."""
+    windows = tuple(given.laid.windows)
+    bin_bp = windows[0].width // values.shape[1]
+    ids = tuple(given.laid.frame["id"].astype(str))
+    sizes = given.bases.chrom_sizes
+    return MaskSet(ids, windows, values, bin_bp, sizes, tss_offset_bp=given.dataset.tss_bp)
+
+
+def identity_of(run: Run, given: Given, num_samples: int) -> str:
+    """What is asked of which checkpoint: 64 hexadecimal digits."""
+    digest = hashlib.sha256(sha256_of(run.checkpoint).encode())
+    for part in (given.laid.frame.to_csv(), given.dataset.covariates.tobytes().hex(), str(num_samples)):
+        digest.update(part.encode())
+    tracks = getattr(given.dataset.source, "tracks", None)
+    for path in (given.bases.path, *getattr(tracks, "paths", {}).values()):
+        digest.update(str(path).encode())
+    return digest.hexdigest()
+
+
+def write_answer(found: Answer, folder: Path, budget_fraction: float) -> list[str]:
+    """Write everything into a folder, whole or not at all; the table comes last.
+
+    Parameters
+    ----------
+    found : Answer
+    folder : Path
+    budget_fraction : float
+        Share of all base pairs kept as elements.
+
+    Returns
+    -------
+    list of str
+        A line per file.
+    """
+    told = []
+    with atomic_dir(folder, TABLE) as temporary:
+        if found.masks is not None:
+            budget_bp = int(budget_fraction * found.masks.values.size * found.masks.bin_bp)
+            elements = call_elements(found.masks, budget_bp=budget_bp)
+            found.masks.save(temporary / "masks.npz")
+            files = write_element_files(found.masks, elements, temporary)
+            told = ["masks.npz", *(str(replace(file, path=Path(file.path.name))) for file in files)]
+        if found.samples is not None:
+            ids = found.table["id"].to_numpy(np.str_)
+            np.savez_compressed(temporary / "samples.npz", samples=found.samples, ids=ids, unit=found.table["unit"][0])
+            told.append("samples.npz")
+        write_predictions(found.table, temporary / TABLE)
+    return [f"{TABLE} ({len(found.table):,} predictions)", *told]
+
+
+def _table(run: Run, given: Given, prediction: NDArray, samples: NDArray | None) -> pd.DataFrame:
+    """One row per window; figures of float32, as many digits as they have."""
+    names = target_names(run)
+    columns: dict[str, Any] = {}
+    for number, name in enumerate(names):
+        suffix = f"_{name}" if name else ""
+        columns[f"prediction{suffix}"] = np.float32(prediction[:, number])
+        if isinstance(run.transform, TargetTransform):
+            columns[f"prediction_raw{suffix}"] = np.float32(run.transform.uncurved(prediction[:, number]))
+        if samples is not None:
+            columns[f"sample_mean{suffix}"] = samples[:, :, number].mean(axis=0)
+            columns[f"sample_sd{suffix}"] = samples[:, :, number].std(axis=0)
+    table = given.laid.frame.assign(seen=given.seen, **columns, unit=run.transform.unit)
+    return table.assign(raw_unit=run.transform.raw_unit)
+
+
+def target_names(run: Run) -> tuple[str, ...]:
+    """Names of the targets of a checkpoint; one without a name where there is one."""
+    return tuple(run.facts.get("target_names") or ("",))
+
+
+def _require_finite(prediction: NDArray, given: Given) -> None:
+    is_bad = ~np.isfinite(prediction).all(axis=1)
+    if is_bad.any():
+        first = given.laid.frame["id"].iloc[int(np.argmax(is_bad))]
+        raise DataError(f"{int(is_bad.sum())} predictions are not finite, first of {first}", where=given.bases.path)

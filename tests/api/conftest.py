@@ -1,0 +1,96 @@
+"""One tiny trained run of each kind, for all tests of the library."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seqexp.core.yaml import dump_yaml
+from seqexp.training.fit import run_fit
+
+DATA = {"upstream_bp": 320, "downstream_bp": 192, "signal_bin_bp": 32}
+SELECTOR = {
+    "class_path": "seqexp.dna.models.seq2exp.Seq2Exp",
+    "init_args": {
+        "stem": {
+            "class_path": "seqexp.dna.encoders.conv.SequenceStem",
+            "init_args": {"width": 8, "bin_bp": 32, "kernel_bp": 32, "stride_bp": 32, "num_blocks": 0},
+        },
+        "encoder": {
+            "class_path": "seqexp.dna.encoders.conv.ConvEncoder",
+            "init_args": {"width": 8, "dilations": [1], "dropout": 0.0},
+        },
+        "selector": {
+            "class_path": "seqexp.dna.selectors.selector.BetaSelector",
+            "init_args": {"width": 8, "num_tracks": 2, "learns_signals": False},
+        },
+        "predictor": {
+            "class_path": "seqexp.dna.encoders.conv.ConvEncoder",
+            "init_args": {"width": 8, "dilations": [1], "dropout": 0.0},
+        },
+        "head": {
+            "class_path": "seqexp.dna.heads.expression.ExpressionHead",
+            "init_args": {"width": 8, "dropout": 0.0, "num_covariates": 1},
+        },
+    },
+}
+READER = {
+    "class_path": "seqexp.dna.models.baselines.ConvExpression",
+    "init_args": {"num_tracks": 0, "width": 8, "bin_bp": 32, "dilations": [1], "num_covariates": 1},
+}
+MISSING = {**READER, "init_args": {**READER["init_args"], "num_tracks": 2}}
+
+
+def train(folder: Path, dataset: Path, network: dict, changes: tuple[str, str] = ("", ""), **data: object) -> Path:
+    """A run in a folder with data of its own, which a test may move away."""
+    shutil.copytree(dataset.parent, folder / "data")
+    description = folder / "data" / "dataset.yaml"
+    description.write_text(description.read_text().replace(*changes))
+    content = {
+        "model": {"network": network, "lr": 0.01},
+        "data": {
+            "class_path": "seqexp.dna.loaders.data.SequenceData",
+            "init_args": {"dataset": str(folder / "data"), **DATA, **data},
+        },
+        "trainer": {"accelerator": "cpu", "max_epochs": 1},
+        "run": {"progress": "none"},
+    }
+    dump_yaml(content, folder / "c.yaml")
+    run_fit(folder / "run", [str(folder / "c.yaml")])
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def selecting(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a network with a selector on two tracks."""
+    return train(tmp_path_factory.mktemp("selecting"), shared_tiny_dataset, SELECTOR)
+
+
+@pytest.fixture(scope="session")
+def reading(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a network that reads DNA alone and selects nothing."""
+    return train(tmp_path_factory.mktemp("reading"), shared_tiny_dataset, READER, tracks=[])
+
+
+@pytest.fixture(scope="session")
+def lacking(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose training data had missing signals."""
+    folder, changes = tmp_path_factory.mktemp("lacking"), ("missing: zero", "missing: nan")
+    return train(folder, shared_tiny_dataset, MISSING, changes)
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Callable[[Path], tuple[Path, Path]]:
+    """Copies a run away from its data set: the run, and where the data lie now."""
+
+    def move(run: Path) -> tuple[Path, Path]:
+        shutil.copytree(run, tmp_path / "run")
+        shutil.copytree(run.parent / "data", tmp_path / "elsewhere")
+        config = tmp_path / "run" / "config.yaml"
+        config.write_text(config.read_text().replace(str(run.parent / "data"), str(tmp_path / "gone")))
+        return tmp_path / "run", tmp_path / "elsewhere"
+
+    return move
