@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         whole = masks.values.size * masks.bin_bp
         budget_bp = arguments.budget_bp or int(arguments.budget_fraction * whole)
-        kept = masks.forward(kept_bins(masks, budget_bp, skip=skip))
+        kept = kept_bins(masks, budget_bp, skip=skip)
     features = dataset_features(spec, masks, max_p=arguments.max_p)
     table = feature_enrichment(
         kept, masks, features, arguments.permutations, seed=arguments.seed, skip=skip, shared=arguments.shared

@@ -23,7 +23,8 @@ def _thin(values: np.ndarray, num: int = 1200) -> np.ndarray:
 
 
 def _fill(axis: Axes, view: GeneView, values: np.ndarray, colour: str) -> None:
-    values = _thin(np.nan_to_num(np.asarray(values, dtype=float)))
+    along = values[::-1] if view.strand == "-" else values  # the axis runs along the genome
+    values = _thin(np.nan_to_num(np.asarray(along, dtype=float)))
     edges = np.linspace(view.start, view.end, len(values) + 1)
     axis.stairs(values, edges, fill=True, color=colour)
 

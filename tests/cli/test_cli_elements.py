@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from seqexp.cli.main import main
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import read_bed
 from seqexp.dna.peaks.tables import read_peaks
@@ -29,7 +29,7 @@ def run_dir(tmp_path: Path) -> Path:
     windows += [Interval("chr2", n * 900, n * 900 + 1_000, "+-"[n % 2]) for n in range(3)]
     names = [f"g{n}" for n in range(9)]
     folder = tmp_path / "run"
-    masks = MaskSet(tuple(names), tuple(windows), rng.random((9, 50)).astype(np.float32), 20, SIZES)
+    masks = BinScores(tuple(names), tuple(windows), rng.random((9, 50)).astype(np.float32), 20, SIZES)
     masks.save(folder / "masks.npz")
     splits = ["train"] * 6 + ["test"] * 3
     pd.DataFrame({"gene_id": names, "split": splits}).to_csv(folder / "predictions.tsv", sep="\t", index=False)

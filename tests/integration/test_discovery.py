@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from seqexp.cli.main import main
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 
 SPAN = 4096
 
@@ -86,7 +86,7 @@ def test_every_ranking_is_scored_on_equal_terms(benchmark: tuple[Path, Path]) ->
     wanted = ["retrain", "sufficiency", "comprehensiveness", "shift_kept", "shift_removed", "curve_0.05", "curve_0.2"]
     assert np.isfinite(first[wanted].to_numpy(float)).all()
     assert pd.read_csv(out / "sizes.tsv", sep="\t")["genes"].tolist() == [8]
-    saved = MaskSet.load(out / "scores" / "clean" / "seqexp.npz")
+    saved = BinScores.load(out / "scores" / "clean" / "seqexp.npz")
     assert set(saved.splits or ()) == {"test"}
     assert saved.values.std() > 0
     page = (out / "report.html").read_text()

@@ -9,9 +9,9 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.calling import call_elements, merge_elements
 from seqexp.dna.elements.files import write_element_files
-from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.writers import write_bed, write_bedgraph, write_bigwig, write_narrowpeak
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.regions import read_bed
@@ -23,7 +23,7 @@ SIZES = {"chr2": 2_000, "chr10": 1_500, "chrEmpty": 400}
 
 
 @pytest.fixture
-def masks() -> MaskSet:
+def masks() -> BinScores:
     rng = np.random.default_rng(0)
     starts = (-100, 300, 900, 1_500)
     windows = tuple(
@@ -32,7 +32,7 @@ def masks() -> MaskSet:
         for start in starts[: 4 if chrom == "chr2" else 3]
     )
     values = rng.random((7, 30)).astype(np.float32)
-    return MaskSet(tuple(f"g{n}" for n in range(7)), windows, values, 20, SIZES)
+    return BinScores(tuple(f"g{n}" for n in range(7)), windows, values, 20, SIZES)
 
 
 def macs3_bedgraph(path: Path) -> dict[str, np.ndarray]:
@@ -47,7 +47,7 @@ def macs3_bedgraph(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def test_tracks_read_back(masks: MaskSet, tmp_path: Path) -> None:
+def test_tracks_read_back(masks: BinScores, tmp_path: Path) -> None:
     elements = call_elements(masks, budget_bp=600)
     written = {item.path.name: item for item in write_element_files(masks, elements, tmp_path)}
     track = masks.merged()
@@ -64,7 +64,7 @@ def test_tracks_read_back(masks: MaskSet, tmp_path: Path) -> None:
     assert written["elements_per_gene.bed"].num == len(elements)
 
 
-def test_elements_read_back(masks: MaskSet, tmp_path: Path) -> None:
+def test_elements_read_back(masks: BinScores, tmp_path: Path) -> None:
     parsers = pytest.importorskip("MACS3.IO.Parser")
     elements = call_elements(masks, budget_bp=600)
     write_element_files(masks, elements, tmp_path)
@@ -93,7 +93,7 @@ def test_elements_read_back(masks: MaskSet, tmp_path: Path) -> None:
     assert places == set(zip(wanted["chrom"], wanted["start"], wanted["end"]))
 
 
-def test_empty_sets_give_empty_files(masks: MaskSet, tmp_path: Path) -> None:
+def test_empty_sets_give_empty_files(masks: BinScores, tmp_path: Path) -> None:
     elements = call_elements(masks, threshold=1.0)
     assert elements.empty
     for item in write_element_files(masks, elements, tmp_path)[:3]:

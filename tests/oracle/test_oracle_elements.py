@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.calling import call_elements, kept_bins, merge_elements
-from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.evaluation.compare import _shifted_overlap, compare, cover, disjoint, in_windows, trim_to_budget
 from seqexp.dna.evaluation.truth import curve, peak_scores, planted_bins, score_truth
 from seqexp.dna.genome.interval import Interval
@@ -18,7 +20,7 @@ BIN = 20
 NUM_BINS = 25
 
 
-def random_masks(rng: np.random.Generator, num: int = 12, levels: int = 6) -> MaskSet:
+def random_masks(rng: np.random.Generator, num: int = 12, levels: int = 6) -> BinScores:
     """Few levels, so that ties are the rule; windows overlap each other and both chromosome ends."""
     windows = []
     for _ in range(num):
@@ -26,7 +28,7 @@ def random_masks(rng: np.random.Generator, num: int = 12, levels: int = 6) -> Ma
         start = int(rng.integers(-300, SIZES[chrom] - 200))
         windows.append(Interval(chrom, start, start + NUM_BINS * BIN, str(rng.choice(["+", "-"]))))
     values = rng.integers(1, levels + 1, (num, NUM_BINS)).astype(np.float32) / levels
-    return MaskSet(tuple(f"g{n}" for n in range(num)), tuple(windows), values, BIN, SIZES)
+    return BinScores(tuple(f"g{n}" for n in range(num)), tuple(windows), values, BIN, SIZES)
 
 
 def random_intervals(rng: np.random.Generator, num: int) -> pd.DataFrame:
@@ -39,7 +41,7 @@ def random_intervals(rng: np.random.Generator, num: int) -> pd.DataFrame:
     return frame.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
-def bases_of_bins(masks: MaskSet) -> list[list[set[tuple[str, int]]]]:
+def bases_of_bins(masks: BinScores) -> list[list[set[tuple[str, int]]]]:
     """Bases on the chromosome of every bin, in gene orientation."""
     result = []
     for window in masks.windows:
@@ -75,7 +77,7 @@ def test_budget_with_ties(seed: int, scope: str) -> None:
     masks = random_masks(rng)
     budget = int(rng.integers(BIN, 150))
     kept = kept_bins(masks, budget_bp=budget, scope=scope)  # type: ignore[arg-type]
-    bins, kept = bases_of_bins(masks), masks.forward(kept)
+    bins = bases_of_bins(masks)
     groups = [range(len(masks.windows))] if scope == "pooled" else [[row] for row in range(len(masks.windows))]
     for rows in groups:
         cells = [(row, n) for row in rows for n in range(NUM_BINS) if bins[row][n]]
@@ -173,8 +175,8 @@ def test_windows_and_coverage(seed: int) -> None:
     middles_of = {gene_id: set() for gene_id in masks.gene_ids}
     for row in local.itertuples():
         middles_of[row.gene_id].add((row.chrom, (row.start + row.end) // 2))
-    is_planted = masks.forward(planted_bins(local, masks))
-    scores = masks.forward(peak_scores(peaks, masks))
+    is_planted = planted_bins(local, masks)
+    scores = peak_scores(peaks, masks)
     for row, bins in enumerate(bases_of_bins(masks)):
         for number, bases in enumerate(bins):
             half = len(bases & every) >= BIN / 2
@@ -185,6 +187,40 @@ def test_windows_and_coverage(seed: int) -> None:
                 assert scores[row, number] == np.float32(over.loc[over["end"] > middle, "score"].max() or 0) or (
                     scores[row, number] == 0 and not (over["end"] > middle).any()
                 )
+
+
+def mirrored(masks: BinScores) -> BinScores:
+    """The same genes on the reverse complement of the genome: gene orientation does not change."""
+    turn = {"+": "-", "-": "+"}
+    windows = [
+        Interval(w.chrom, SIZES[w.chrom] - w.end, SIZES[w.chrom] - w.start, turn[w.strand]) for w in masks.windows
+    ]
+    return replace(masks, windows=tuple(windows))
+
+
+def mirrored_table(table: pd.DataFrame) -> pd.DataFrame:
+    size = table["chrom"].map(SIZES)
+    return table.assign(start=size - table["end"], end=size - table["start"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reverse_complement_of_the_genome_changes_nothing_in_gene_orientation(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    masks = random_masks(rng)
+    on_grid = [Interval(w.chrom, w.start // 4 * 4, w.start // 4 * 4 + w.width, w.strand) for w in masks.windows]
+    masks = replace(masks, windows=tuple(on_grid), values=rng.permutation(300).reshape(12, 25).astype(np.float32) / 300)
+    intervals = random_intervals(rng, 60)
+    intervals = intervals.assign(start=intervals["start"] // 4 * 4, end=intervals["start"] // 4 * 4 + 60)
+    intervals["gene_id"] = rng.choice(masks.gene_ids, 60)
+    other, turned = mirrored(masks), mirrored_table(intervals)
+    assert np.array_equal(planted_bins(intervals, masks), planted_bins(turned, other))
+    assert np.array_equal(peak_scores(intervals, masks), peak_scores(turned, other))
+    for rule in ({"threshold": 0.7}, {"budget_bp": 900}, {"budget_bp": 90, "scope": "gene"}):
+        assert np.array_equal(kept_bins(masks, **rule), kept_bins(other, **rule))  # type: ignore[arg-type]
+        back = mirrored_table(call_elements(other, **rule))  # type: ignore[arg-type]
+        columns = ["chrom", "start", "end", "gene_id"]
+        found = call_elements(masks, **rule)[columns].sort_values(columns, ignore_index=True)  # type: ignore[arg-type]
+        pd.testing.assert_frame_equal(back[columns].sort_values(columns, ignore_index=True), found)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.evaluation.truth import planted_bins
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.dna.models.binning import token_blacklist, token_signals
@@ -24,7 +24,7 @@ class Frame:
         Set up.
     index : int64 array (R,)
         Rows of the gene table.
-    masks : MaskSet
+    masks : BinScores
         Windows and bins; its values are zeros.
     signals : float32 array (R, N, T)
         Mean signals per bin, contacts (if any) last.
@@ -41,7 +41,7 @@ class Frame:
 
     data: SequenceData
     index: NDArray[np.int64]
-    masks: MaskSet
+    masks: BinScores
     signals: NDArray[np.float32]
     track_names: tuple[str, ...]
     distance_bp: NDArray[np.float64]
@@ -91,7 +91,7 @@ def make_frame(data: SequenceData, bin_bp: int, promoter_bp: int) -> Frame:
             blacklist.append(token_blacklist(batch, bin_bp).numpy())
     rows = np.concatenate(index)
     described = [data.describe(int(row)) for row in rows]
-    masks = MaskSet(
+    masks = BinScores(
         tuple(str(gene["gene_id"]) for gene in described),
         tuple(data.interval(int(row)) for row in rows),
         np.zeros((len(rows), data.window_bp // bin_bp), np.float32),
@@ -101,9 +101,9 @@ def make_frame(data: SequenceData, bin_bp: int, promoter_bp: int) -> Frame:
         tss_offset_bp=data.upstream_bp,
     )
     promoter = masks.promoter(promoter_bp) if promoter_bp else np.zeros(masks.values.shape[1], dtype=bool)
-    usable = (masks.forward(masks.widths()) > 0) & ~np.concatenate(blacklist) & ~promoter
+    usable = (masks.widths() > 0) & ~np.concatenate(blacklist) & ~promoter
     truth = data.spec.read_truth()
-    planted = None if truth is None else masks.forward(planted_bins(truth, masks))
+    planted = None if truth is None else planted_bins(truth, masks)
     distance = (np.arange(masks.values.shape[1], dtype=np.float64) + 0.5) * bin_bp - 0.5 - data.upstream_bp
     track_names = tuple(data.statistics.track_names)
     return Frame(

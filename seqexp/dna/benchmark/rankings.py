@@ -93,8 +93,7 @@ def peak_rankings(
             return {}, "no track to call peaks on"
     except MissingExtraError as error:
         return {}, f"MACS3 is missing: {error.found}; {error.fix}"
-    # peak_scores answers along the forward strand
-    return {name: frame.masks.forward(peak_scores(table, frame.masks)) for name, table in peaks.items()}, origin
+    return {name: peak_scores(table, frame.masks) for name, table in peaks.items()}, origin
 
 
 def _on_reads(

@@ -33,9 +33,9 @@ def keep_best(scores: NDArray[np.floating], frame: Frame, share: float) -> Bools
     """
     order = np.where(frame.usable, scores, -np.inf)
     order = order - min(float(order[np.isfinite(order)].min()), 0.0)
-    ranked = frame.masks.with_values(np.where(frame.usable, order, 0.0))
+    ranked = frame.masks.with_values(np.where(frame.usable, order, 0.0), "ranking")
     budget_bp = int(share * frame.usable.sum(axis=1).max()) * frame.masks.bin_bp
-    kept = frame.masks.forward(kept_bins(ranked, budget_bp=max(budget_bp, frame.masks.bin_bp), scope="gene"))
+    kept = kept_bins(ranked, budget_bp=max(budget_bp, frame.masks.bin_bp), scope="gene")
     return np.asarray((kept & frame.usable) | frame.promoter)
 
 

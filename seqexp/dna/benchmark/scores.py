@@ -79,8 +79,8 @@ def _pooled(frame: Frame, ranked: NDArray[np.float32], test: NDArray[np.int64], 
     """The best ``num`` free bins of all test windows together, gene orientation."""
     masks = frame.masks.select(test)
     low = min(float(ranked.min()), 0.0)
-    chosen = masks.with_values(np.where(frame.usable[test], ranked - low, 0.0))
-    return np.asarray(masks.forward(kept_bins(chosen, budget_bp=num * masks.bin_bp)))
+    chosen = masks.with_values(np.where(frame.usable[test], ranked - low, 0.0), "ranking")
+    return kept_bins(chosen, budget_bp=num * masks.bin_bp)
 
 
 def mean_jaccard(kept: Mapping[int, NDArray[np.bool_]]) -> float:

@@ -68,7 +68,7 @@ def write_tables(out: Path, plan: DiscoveryPlan, results: list[WorldResults], en
         part = world.frame.masks.select(test)
         for ranking, seed in dict(reversed([(name, key) for name, key in world.scores])).items():
             place = out / "scores" / world.name / f"{slug(ranking)}.npz"
-            part.with_values(world.scores[ranking, seed][test]).save(place)
+            part.with_values(world.scores[ranking, seed][test], ranking).save(place)
     metrics: dict[str, object] = {"plan": plan.name, "method": method}
     for world in results:
         summary = summarise(world.rows).set_index("ranking")

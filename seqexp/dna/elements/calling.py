@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 
 COLUMNS = ["chrom", "start", "end", "gene_id", "strand", "score", "summit_bp"]
 Scope = Literal["pooled", "gene"]
@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 
 
 def kept_bins(
-    masks: MaskSet,
+    masks: BinScores,
     budget_bp: int | None = None,
     threshold: float | None = None,
     scope: Scope = "pooled",
@@ -26,11 +26,11 @@ def kept_bins(
     min_length_bp: int = 0,
     skip: Bools | None = None,
 ) -> Bools:
-    """Bins (R, N), along the forward strand, that are kept.
+    """Bins (R, N), gene orientation, that are kept.
 
     Parameters
     ----------
-    masks : MaskSet
+    masks : BinScores
     budget_bp : int, optional
         Base pairs to keep: of all windows together, or of each window with ``scope="gene"``. Bins are kept best
         first for as long as the elements, joined and filtered as below, stay within the budget; without joining it
@@ -50,15 +50,15 @@ def kept_bins(
         Neither or both of budget and threshold, or a value out of range.
     """
     _check(masks, budget_bp, threshold, scope, max_gap_bp=max_gap_bp, min_length_bp=min_length_bp)
-    values, usable = masks.forward(), masks.widths() > 0
+    usable = masks.widths() > 0
     if skip is not None:
-        usable &= ~masks.forward(np.broadcast_to(skip, usable.shape))
+        usable &= ~np.asarray(skip, dtype=bool)
     if threshold is not None:
-        return np.asarray((values >= threshold) & usable)
+        return np.asarray((masks.values >= threshold) & usable)
 
-    usable &= values > 0
-    ranked = np.where(usable, values, -np.inf)
-    starts, widths = masks.starts(), masks.widths()
+    usable &= masks.values > 0
+    ranked = masks.turned(np.where(usable, masks.values, -np.inf))
+    starts, widths = masks.turned(masks.starts()), masks.turned(masks.widths())
     step = max(len(masks), 1) if scope == "pooled" else 1
     blocks = [slice(row, row + step) for row in range(0, len(masks), step)]
     kept = [
@@ -72,11 +72,11 @@ def kept_bins(
         )
         for b in blocks
     ]
-    return np.concatenate(kept) if kept else usable
+    return np.asarray(masks.turned(np.concatenate(kept)), dtype=bool) if kept else usable
 
 
 def call_elements(
-    masks: MaskSet,
+    masks: BinScores,
     budget_bp: int | None = None,
     threshold: float | None = None,
     scope: Scope = "pooled",
@@ -103,8 +103,9 @@ def call_elements(
         included), summit_bp (offset of the highest bin's middle from start); sorted by chromosome and position.
     """
     kept = kept_bins(masks, budget_bp, threshold, scope, max_gap_bp=max_gap_bp, min_length_bp=min_length_bp, skip=skip)
-    values, widths = masks.forward(), masks.widths()
-    row, start, end, first, last = _runs(kept, masks.starts(), widths, max_gap_bp, min_length_bp=min_length_bp)
+    # Elements are intervals: from here on everything lies along the genome.
+    kept, values, starts, widths = map(masks.turned, (kept, masks.values, masks.starts(), masks.widths()))
+    row, start, end, first, last = _runs(kept, starts, widths, max_gap_bp, min_length_bp=min_length_bp)
     below = _before(widths.ravel())
     weighted = _before((values.astype(np.float64) * widths).ravel())
     num_bins = values.shape[1]
@@ -112,7 +113,7 @@ def call_elements(
     # Highest bin of each run: only kept bins compete, so that a skipped one in a gap cannot be the summit.
     peak = np.where(kept, values, -np.inf).ravel()
     top = np.array([a + int(np.argmax(peak[a:b])) for a, b in zip(low, high)], dtype=np.int64)
-    middle = np.maximum(masks.starts(), 0).ravel()[top] + widths.ravel()[top] // 2
+    middle = np.maximum(starts, 0).ravel()[top] + widths.ravel()[top] // 2
     frame = pd.DataFrame(
         {
             "chrom": np.array([w.chrom for w in masks.windows], dtype=object)[row],
@@ -129,7 +130,7 @@ def call_elements(
 
 
 def describe_call(
-    masks: MaskSet, kept: Bools, elements: pd.DataFrame, budget_bp: int | None = None
+    masks: BinScores, kept: Bools, elements: pd.DataFrame, budget_bp: int | None = None
 ) -> dict[str, float]:
     """How a call came out, to be told beside the elements.
 
@@ -147,15 +148,14 @@ def describe_call(
         one threshold for all genes that threshold), num_tied (bins of exactly that mask that were not kept), and with
         a budget short_bp (budget minus kept).
     """
-    values = masks.forward()
-    lowest = float(values[kept].min()) if kept.any() else float("nan")
+    lowest = float(masks.values[kept].min()) if kept.any() else float("nan")
     kept_bp = int((elements["end"] - elements["start"]).sum())
     found: dict[str, float] = {
         "num_elements": len(elements),
         "num_genes": int(elements["gene_id"].nunique()),
         "kept_bp": kept_bp,
         "lowest_mask": lowest,
-        "num_tied": int(((values == lowest) & ~kept & (masks.widths() > 0)).sum()),
+        "num_tied": int(((masks.values == lowest) & ~kept & (masks.widths() > 0)).sum()),
     }
     return found if budget_bp is None else {**found, "short_bp": budget_bp - kept_bp}
 
@@ -207,7 +207,7 @@ def with_p_values(elements: pd.DataFrame, null_scores: ArrayLike) -> pd.DataFram
 
 
 def _check(
-    masks: MaskSet, budget_bp: int | None, threshold: float | None, scope: str, *, max_gap_bp: int, min_length_bp: int
+    masks: BinScores, budget_bp: int | None, threshold: float | None, scope: str, *, max_gap_bp: int, min_length_bp: int
 ) -> None:
     if (budget_bp is None) == (threshold is None):
         raise ConfigError("give either a budget in bp or a threshold", expected="one of the two")
@@ -230,7 +230,7 @@ def _within(
     max_gap_bp: int,
     min_length_bp: int,
 ) -> Bools:
-    """The most bins, best first, whose elements are no larger than the budget; all arrays (R, N).
+    """The most bins, best first, whose elements are no larger than the budget; all arrays (R, N), along the genome.
 
     A bin more never makes elements smaller, with joining and the length filter too, so bisection finds the number.
     """

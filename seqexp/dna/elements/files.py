@@ -9,8 +9,8 @@ import pandas as pd
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import require_writable
 from seqexp.core.tables import read_table, require_column
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.calling import merge_elements
-from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.places import WINDOWS_FILE, Places, windows_comment
 from seqexp.dna.elements.writers import Written, write_bed, write_bedgraph, write_bigwig, write_narrowpeak
 
@@ -18,7 +18,7 @@ _WINDOW = ["chrom", "start", "end", "strand"]
 SPLITS = ("train", "val", "test", "all")
 
 
-def load_masks(path: str | Path, split: str = "all") -> MaskSet:
+def load_masks(path: str | Path, split: str = "all") -> BinScores:
     """Masks of a run folder, or of a ``masks.npz``.
 
     Parameters
@@ -42,7 +42,7 @@ def load_masks(path: str | Path, split: str = "all") -> MaskSet:
     if not file.is_file():
         fix = f"seqexp report --run-dir {path}" if path.is_dir() else "check the path"
         raise DataError("no masks", where=file, expected="masks.npz of a finished run with a selector", fix=fix)
-    masks = MaskSet.load(file)
+    masks = BinScores.load(file)
     if split == "all":
         return masks
     if masks.splits is not None:
@@ -57,14 +57,14 @@ def load_masks(path: str | Path, split: str = "all") -> MaskSet:
     return masks.select(rows)
 
 
-def write_element_files(masks: MaskSet, elements: pd.DataFrame, folder: str | Path) -> list[Written]:
+def write_element_files(masks: BinScores, elements: pd.DataFrame, folder: str | Path) -> list[Written]:
     """Write elements and mask track: .bed and .narrowPeak of elements united over genes and of elements per gene.
 
     The first line of each names ``windows.bed``, the windows that were looked at; the mask is a bedGraph and a bigWig.
 
     Parameters
     ----------
-    masks : MaskSet
+    masks : BinScores
     elements : DataFrame
         Elements of :func:`seqexp.dna.elements.calling.call_elements`.
     folder : Path

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.gene_names import genes_of, unversioned
-from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import NameMap
 from seqexp.dna.genome.regions import IntervalIndex, read_bed
@@ -52,7 +52,7 @@ class Places:
         return len(self.windows)
 
     @classmethod
-    def of_masks(cls, masks: MaskSet, told: str) -> Places:
+    def of_masks(cls, masks: BinScores, told: str) -> Places:
         """The windows of masks, as far as they lie on their chromosomes."""
         rows = range(len(masks))
         sizes = [masks.chrom_sizes[window.chrom] for window in masks.windows]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 
 
-def nearest_bins(masks: MaskSet) -> NDArray[np.bool_]:
+def nearest_bins(masks: BinScores) -> NDArray[np.bool_]:
     """Bins (R, N), gene orientation, whose middle is nearer to this gene's TSS than to that of any other window there.
 
     Every base of the windows is so given to one gene, up to a bin at each border; of equal distances the earlier gene
@@ -34,4 +34,4 @@ def nearest_bins(masks: MaskSet) -> NDArray[np.bool_]:
             own, theirs = np.abs(middles[row] - tss[row]), np.abs(middles[row] - tss[others])
             is_theirs = (theirs < own) | ((theirs == own) & (others < row))
             is_nearest[row] = ~(is_inside & is_theirs).any(axis=0)
-    return np.asarray(masks.forward(is_nearest), dtype=bool)
+    return is_nearest

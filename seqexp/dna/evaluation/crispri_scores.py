@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.gene_names import genes_of, unversioned
-from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.evaluation.truth import above_zero
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.names import match_names, resolve_names
@@ -110,7 +110,7 @@ def _best_overlap(pairs: pd.DataFrame, rows: NDArray[np.intp], elements: pd.Data
                 scores[row] = values[first:last][hit].max()
 
 
-def mask_scores(pairs: pd.DataFrame, masks: MaskSet, what: str = "the masks") -> Scored:
+def mask_scores(pairs: pd.DataFrame, masks: BinScores, what: str = "the masks") -> Scored:
     """Highest mask of the pair's gene over the pair's element; covered are elements inside the gene's window.
 
     Raises
@@ -121,7 +121,7 @@ def mask_scores(pairs: pd.DataFrame, masks: MaskSet, what: str = "the masks") ->
     """
     scores, is_covered = np.zeros(len(pairs)), np.zeros(len(pairs), dtype=bool)
     partner = match_names(pairs["chrom"].unique(), masks.chrom_sizes, "the pairs", what)
-    row_of = {gene_id: row for row, gene_id in enumerate(unversioned(pd.Series(masks.gene_ids)))}
+    starts, row_of = masks.starts(), {name: row for row, name in enumerate(unversioned(pd.Series(masks.gene_ids)))}
     row_of.pop("", None)
     for pair, (chrom, start, end, symbol, ensembl) in enumerate(
         zip(*(pairs[name] for name in ("chrom", "start", "end", "symbol", "ensembl")), strict=True)
@@ -132,10 +132,8 @@ def mask_scores(pairs: pd.DataFrame, masks: MaskSet, what: str = "the masks") ->
         window = masks.windows[row]
         if window.chrom != partner.get(chrom) or end <= window.start or start >= window.end:
             continue
-        values = masks.values[row][::-1] if window.is_reverse else masks.values[row]
-        first, last = (max(start, window.start) - window.start), (min(end, window.end) - window.start)
         is_covered[pair] = True
-        scores[pair] = values[first // masks.bin_bp : -(-last // masks.bin_bp)].max()
+        scores[pair] = masks.values[row][(starts[row] < end) & (starts[row] + masks.bin_bp > start)].max()
     _require_order(scores, is_covered, what)
     return scores, is_covered
 

@@ -14,12 +14,12 @@ import pandas as pd
 
 from seqexp.core.errors import MissingExtraError
 from seqexp.core.files import atomic_path
+from seqexp.dna.elements.bin_scores import BinScores, promoter_bins
 from seqexp.dna.elements.calling import call_elements, kept_bins
 from seqexp.dna.elements.files import write_element_files
-from seqexp.dna.elements.masks import MaskSet, promoter_bins
 from seqexp.dna.elements.places import Places
 from seqexp.dna.evaluation import truth as planted
-from seqexp.dna.evaluation.compare import cover, in_windows, trim_to_budget
+from seqexp.dna.evaluation.compare import in_windows, trim_to_budget
 from seqexp.dna.evaluation.matched import match_tables
 from seqexp.dna.evaluation.protocol import fixed_mask_scores
 from seqexp.dna.peaks.peak_sets import PeakSet, find_peaks
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class ElementResults:
     """What was found, for metrics, report and track views."""
 
-    masks: MaskSet
+    masks: BinScores
     elements: pd.DataFrame
     peaks: PeakSet | None
     truth_table: pd.DataFrame | None = None
@@ -79,13 +79,13 @@ def examine_elements(
     return results
 
 
-def gather_masks(data: SequenceData, collected: Collected) -> MaskSet:
+def gather_masks(data: SequenceData, collected: Collected) -> BinScores:
     """Masks of all labelled genes with their windows."""
     table = collected.predictions
     windows = tuple(data.interval(int(index)) for index in table["index"])
     sizes = data.spec.open_reference().chrom_sizes
     assert collected.masks is not None
-    return MaskSet(
+    return BinScores(
         tuple(table["gene_id"].astype(str)),
         windows,
         collected.masks,
@@ -102,7 +102,7 @@ def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> Pea
     return find_peaks(data.spec, folder / "peaks_macs3.narrowPeak", budget_fraction=settings.kept_fraction, **given)
 
 
-def _compare(results: ElementResults, masks: MaskSet, settings: FinishSettings, folder: Path) -> None:
+def _compare(results: ElementResults, masks: BinScores, settings: FinishSettings, folder: Path) -> None:
     """Elements and peaks of the test genes: what ``elements --split test`` and ``compare`` make of this run."""
     assert results.peaks is not None
     budget_bp = int(settings.kept_fraction * masks.values.size * masks.bin_bp)
@@ -148,11 +148,9 @@ def _score_truth(
     masks = results.masks.select(test)
     positive = planted.planted_bins(results.truth_table, masks)
     signals = collected.signals[test]
-    is_reverse = np.array([w.is_reverse for w in masks.windows])
-    signals = np.where(is_reverse[:, None, None], signals[:, ::-1], signals)
     quantiles = data.statistics.signal_quantiles
     high = quantiles[:, int(np.searchsorted(data.statistics.levels, 0.99))] if len(quantiles) else np.zeros(0)
-    rankings = {"model mask": ("elements", masks.forward())}
+    rankings = {"model mask": ("elements", masks.values)}
     if signals.shape[2]:
         rankings["signal rule"] = ("signal_rule", planted.signal_rule(signals, high))
         for number, name in enumerate(data.statistics.track_names):
@@ -164,7 +162,7 @@ def _score_truth(
     rows = []
     for label, (key, scores) in rankings.items():
         bound = planted.score_truth(scores, positive)
-        ranked = masks.with_values(_back(scores, is_reverse))
+        ranked = masks.with_values(scores, label)
         precision, recall = planted.at_budget(kept_bins(ranked, budget_bp=num * masks.bin_bp), positive)
         results.metrics |= {f"{key}_auprc": bound.value, f"{key}_auprc_low": bound.low, f"{key}_auprc_high": bound.high}
         results.metrics |= {f"{key}_precision": precision, f"{key}_recall": recall}
@@ -196,11 +194,6 @@ def _curves(
     return {titles.get(label, label): planted.curve(rankings[label][1], positive) for label in shown}
 
 
-def _back(scores: np.ndarray, is_reverse: np.ndarray) -> np.ndarray:
-    """From the forward strand to gene orientation, as a MaskSet holds it."""
-    return np.where(is_reverse[:, None], scores[:, ::-1], scores).astype(np.float32)
-
-
 def _protocol(
     run: Run,
     data: SequenceData,
@@ -214,16 +207,14 @@ def _protocol(
     assert results.peaks is not None
     masks = results.masks.select(test)
     local = in_windows(results.peaks.table, masks.windows, masks.gene_ids)
-    peak_bins = planted.to_bins(cover(local, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
+    peak_bins = planted.filled_bins(local, masks)
     budget = min(int(peak_bins.sum()), int(settings.kept_fraction * peak_bins.size)) * masks.bin_bp
     budget = max(budget, masks.bin_bp)
     trimmed = trim_to_budget(local, budget)
-    peak_bins = planted.to_bins(cover(trimmed, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
-    is_reverse = np.array([w.is_reverse for w in masks.windows])
     promoter = promoter_bins(masks.values.shape[1], masks.bin_bp, data.upstream_bp, settings.promoter_bp)
     kept = {
-        "elements": _back(kept_bins(masks, budget_bp=budget), is_reverse) > 0,
-        results.peaks.label: _back(peak_bins, is_reverse) > 0,
+        "elements": kept_bins(masks, budget_bp=budget),
+        results.peaks.label: planted.filled_bins(trimmed, masks),
         "promoter only": np.zeros(masks.values.shape, dtype=bool),
         "everything open": np.ones(masks.values.shape, dtype=bool),
     }

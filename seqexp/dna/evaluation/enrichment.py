@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse, stats
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.territories import nearest_bins
 from seqexp.dna.evaluation.compare import over_null
 from seqexp.dna.evaluation.truth import planted_bins
@@ -34,7 +34,7 @@ Patterns = list[Bools]  # kept bins of genes whose windows have the same bins to
 
 def feature_enrichment(
     kept: Bools,
-    masks: MaskSet,
+    masks: BinScores,
     features: Mapping[str, pd.DataFrame],
     num_permutations: int = 500,
     *,
@@ -47,8 +47,8 @@ def feature_enrichment(
     Parameters
     ----------
     kept : bool array (R, N)
-        Bins that are kept, in gene orientation (``masks.forward(kept_bins(masks, ...))``).
-    masks : MaskSet
+        Bins that are kept, in gene orientation, as :func:`seqexp.dna.elements.calling.kept_bins` gives them.
+    masks : BinScores
         Where the bins lie; its values do not matter.
     features : mapping
         Name to intervals: chrom, start, end, 0-based half-open. They may overlap; a base counts once.
@@ -111,16 +111,16 @@ def feature_enrichment(
     return table
 
 
-def bins_of_elements(elements: pd.DataFrame, masks: MaskSet) -> Bools:
+def bins_of_elements(elements: pd.DataFrame, masks: BinScores) -> Bools:
     """Bins (R, N), gene orientation, that a gene's own elements (chrom, start, end, gene_id) fill at least to a half.
 
     An element too short to fill half a bin keeps the bin of its middle.
     """
-    return np.asarray(masks.forward(planted_bins(elements, masks)), dtype=bool)
+    return planted_bins(elements, masks)
 
 
 def dataset_features(
-    spec: DatasetSpec, masks: MaskSet, reference: Reference | None = None, max_p: float = 1e-4
+    spec: DatasetSpec, masks: BinScores, reference: Reference | None = None, max_p: float = 1e-4
 ) -> dict[str, pd.DataFrame]:
     """Features that a dataset names, and the sites of its motifs in the windows, as ``motif NAME``.
 
@@ -128,7 +128,7 @@ def dataset_features(
     ----------
     spec : DatasetSpec
         With ``features``, ``motifs``, or both.
-    masks : MaskSet
+    masks : BinScores
         Whose windows are scanned.
     reference : Reference, optional
         The genome, if it is open already.
@@ -150,16 +150,16 @@ def dataset_features(
     return found
 
 
-def _window_table(masks: MaskSet) -> pd.DataFrame:
+def _window_table(masks: BinScores) -> pd.DataFrame:
     return pd.DataFrame([(w.chrom, w.start, w.end) for w in masks.windows], columns=["chrom", "start", "end"])
 
 
-def _usable(kept: Bools, masks: MaskSet, skip: Bools | None) -> Bools:
+def _usable(kept: Bools, masks: BinScores, skip: Bools | None) -> Bools:
     """Bins (R, N), gene orientation, that count."""
     shape = masks.values.shape
     if kept.shape != shape or kept.dtype != np.bool_:
         raise DataError(f"kept bins of shape {kept.shape}, {kept.dtype}", expected=f"booleans of shape {shape}")
-    usable = np.asarray(masks.forward(masks.widths() > 0), dtype=bool)
+    usable = masks.widths() > 0
     if skip is None:
         return usable
     if np.shape(skip) != shape[1:]:
@@ -176,14 +176,14 @@ def _groups(usable: Bools) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
 
 def _coverage(
     features: Mapping[str, pd.DataFrame],
-    masks: MaskSet,
+    masks: BinScores,
     groups: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     shared: Shared,
 ) -> tuple[dict[str, list[int]], sparse.csr_matrix]:
     """Intervals in the windows and elsewhere, of each feature; covered bases (F, M) of usable bins as :func:`_flat`."""
     windows = IntervalIndex(_window_table(masks))
     # An annotation that runs past the end of its chromosome must not count there.
-    limits = masks.forward(masks.widths())
+    limits = masks.widths()
     if shared == "nearest":
         limits = limits * nearest_bins(masks)
     counts: dict[str, list[int]] = {"num_sites": [], "num_lost": []}

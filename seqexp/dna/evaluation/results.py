@@ -14,7 +14,7 @@ Spans = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class GeneView:
-    """What is drawn of one gene; all arrays run along the forward strand.
+    """What is drawn of one gene; arrays in gene orientation, positions on the genome.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.evaluation.compare import cover, in_windows
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
 
@@ -18,13 +18,15 @@ from seqexp.objectives.bootstrap import Bound, bootstrap_interval
 SEQ2EXP_WEIGHTS, SEQ2EXP_THRESHOLDS = (0.4, 0.4, 0.2), (1.5, 0.2, 1.0)
 
 
-def to_bins(covers: Sequence[NDArray[np.bool_]], bin_bp: int) -> NDArray[np.float32]:
-    """Covered share (R, N) of every bin."""
-    return np.stack([c.reshape(-1, bin_bp).mean(axis=1, dtype=np.float32) for c in covers])
+def filled_bins(intervals: pd.DataFrame, masks: BinScores) -> NDArray[np.bool_]:
+    """Bins (R, N), gene orientation, that intervals of the same gene (``gene_id``) fill at least to a half."""
+    covers = cover(intervals, masks.windows, masks.gene_ids)
+    share = np.stack([bases.reshape(-1, masks.bin_bp).mean(axis=1, dtype=np.float32) for bases in covers])
+    return np.asarray(masks.turned(share >= 0.5), dtype=bool)
 
 
-def planted_bins(truth: pd.DataFrame, masks: MaskSet) -> NDArray[np.bool_]:
-    """Bins (R, N), along the forward strand, that a causal element of the same gene fills at least to a half.
+def planted_bins(truth: pd.DataFrame, masks: BinScores) -> NDArray[np.bool_]:
+    """Bins (R, N), gene orientation, that a causal element of the same gene fills at least to a half.
 
     An element too short to fill half a bin counts in the bin of its middle, so that none is lost.
 
@@ -34,14 +36,13 @@ def planted_bins(truth: pd.DataFrame, masks: MaskSet) -> NDArray[np.bool_]:
         No chromosome of the elements is one of the masks.
     """
     truth = masks.resolve(truth, "the table of elements").table
-    is_planted = to_bins(cover(truth, masks.windows, masks.gene_ids), masks.bin_bp) >= 0.5
+    is_planted, starts = filled_bins(truth, masks), masks.starts()
     row_of = {gene_id: row for row, gene_id in enumerate(masks.gene_ids)}
     for chrom, gene_id, start, end in zip(truth["chrom"], truth["gene_id"], truth["start"], truth["end"]):
         row = row_of.get(gene_id)
         if row is not None and masks.windows[row].chrom == chrom:
-            at = ((int(start) + int(end)) // 2 - masks.windows[row].start) // masks.bin_bp
-            if 0 <= at < is_planted.shape[1]:
-                is_planted[row, at] = True
+            middle = (int(start) + int(end)) // 2
+            is_planted[row] |= (starts[row] <= middle) & (middle < starts[row] + masks.bin_bp)
     return is_planted
 
 
@@ -51,8 +52,8 @@ def above_zero(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return scores if lowest > 0 else scores - lowest + 1
 
 
-def peak_scores(peaks: pd.DataFrame, masks: MaskSet) -> NDArray[np.float32]:
-    """Score (R, N) of each bin, along the forward strand: that of the best peak over its middle, 0 without one.
+def peak_scores(peaks: pd.DataFrame, masks: BinScores) -> NDArray[np.float32]:
+    """Score (R, N) of each bin, gene orientation: that of the best peak over its middle, 0 without one.
 
     Where a peak has a score of 0 or below, all are raised by the same number, so that any peak ranks above none.
 
@@ -68,8 +69,8 @@ def peak_scores(peaks: pd.DataFrame, masks: MaskSet) -> NDArray[np.float32]:
     row_of = {gene_id: row for row, gene_id in enumerate(masks.gene_ids)}
     for peak in in_windows(peaks, masks.windows, masks.gene_ids).itertuples():
         row = row_of[str(peak.gene_id)]
-        first, last = np.searchsorted(middles[row], [peak.start, peak.end])
-        scores[row, first:last] = np.maximum(scores[row, first:last], peak.score)
+        is_over = (middles[row] >= peak.start) & (middles[row] < peak.end)
+        scores[row] = np.where(is_over, np.maximum(scores[row], peak.score), scores[row])
     return scores
 
 

@@ -55,12 +55,11 @@ def make_views(data: SequenceData, collected: Collected, results: ElementResults
     for row in rows:
         gene = table.iloc[row]
         window = results.masks.windows[row]
-        turn = -1 if window.is_reverse else 1
         place = (window.chrom, window.start, window.end)
         own = results.elements[results.elements["gene_id"] == str(gene["gene_id"])]
         tss = window.end - 1 - data.upstream_bp if window.is_reverse else window.start + data.upstream_bp
         name = gene["gene_name"] if str(gene["gene_name"]) not in ("", "nan") else gene["gene_id"]
-        signals = collected.signals[row][::turn]
+        signals = collected.signals[row]
         views.append(
             GeneView(
                 title=f"{name} ({gene['split']})  measured {gene['target']:.2f}, predicted {gene['prediction']:.2f} "
@@ -71,7 +70,7 @@ def make_views(data: SequenceData, collected: Collected, results: ElementResults
                 strand=window.strand,
                 tss=tss,
                 signals={n: signals[:, t] for t, n in enumerate(data.statistics.track_names)},
-                mask=results.masks.values[row][::turn],
+                mask=results.masks.values[row],
                 elements=_spans(own, *place),
                 peaks=_spans(None if results.peaks is None else results.peaks.table, *place),
                 peaks_label="peaks" if results.peaks is None else results.peaks.label,

@@ -43,13 +43,13 @@ def test_frame_is_in_gene_orientation_with_its_promoter_left_out(frame: Frame) -
     assert frame.planted is not None
     row = int(frame.rows("test")[0])
     first = frame.masks.windows[row].start
-    expected = frame.masks.forward()[row] * 0
+    expected = frame.masks.values[row] * 0
     truth = frame.data.spec.read_truth()
     assert truth is not None
     own = truth[truth["gene_id"] == frame.masks.gene_ids[row]].iloc[0]
     low, high = (int(own["start"]) - first) / 64, (int(own["end"]) - first) / 64
     expected[int(np.ceil(low - 0.5)) : int(np.floor(high + 0.5))] = 1
-    forward = frame.masks.forward(frame.planted)[row]
+    forward = frame.masks.turned(frame.planted)[row]
     assert abs(int(forward.sum()) - int(expected.sum())) <= 1
     assert (forward & (expected > 0)).sum() >= expected.sum() - 1
     part = frame.of_split("test")

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from seqexp.core.errors import ConfigError
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.calling import call_elements, describe_call, kept_bins, merge_elements, with_p_values
-from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.genome.interval import Interval
 
 
-def one(values: list[float], strand: str = "+", start: int = 100, size: int = 1000) -> MaskSet:
+def one(values: list[float], strand: str = "+", start: int = 100, size: int = 1000) -> BinScores:
     window = Interval("chr1", start, start + 10 * len(values), strand)
-    return MaskSet(("g",), (window,), np.array([values], np.float32), 10, {"chr1": size}, tss_offset_bp=0)
+    return BinScores(("g",), (window,), np.array([values], np.float32), 10, {"chr1": size}, tss_offset_bp=0)
 
 
-def spans(masks: MaskSet, **rule: object) -> list[tuple[int, int]]:
+def spans(masks: BinScores, **rule: object) -> list[tuple[int, int]]:
     found = call_elements(masks, **rule)  # type: ignore[arg-type]
     return [(int(s), int(e)) for s, e in zip(found["start"], found["end"])]
 
@@ -74,7 +74,7 @@ def test_skipped_bins_are_not_elements() -> None:
 def test_scope_shares_the_budget_out() -> None:
     windows = (Interval("chr1", 0, 30, "+"), Interval("chr1", 100, 130, "+"))
     values = np.array([[0.9, 0.8, 0.7], [0.3, 0.2, 0.1]], np.float32)
-    masks = MaskSet(("a", "b"), windows, values, 10, {"chr1": 200})
+    masks = BinScores(("a", "b"), windows, values, 10, {"chr1": 200})
     assert spans(masks, budget_bp=20, scope="pooled") == [(0, 20)]
     assert spans(masks, budget_bp=20, scope="gene") == [(0, 20), (100, 120)]
     assert spans(masks, budget_bp=10, scope="gene", max_gap_bp=10) == [(0, 10), (100, 110)]
@@ -117,7 +117,7 @@ def test_impossible_rules_are_refused(rule: dict[str, object]) -> None:
 def test_elements_of_neighbours_are_united() -> None:
     windows = (Interval("chr1", 0, 30, "+"), Interval("chr1", 20, 50, "-"))
     values = np.array([[0.0, 0.6, 0.7], [0.0, 0.0, 0.9]], np.float32)
-    united = merge_elements(call_elements(MaskSet(("a", "b"), windows, values, 10, {"chr1": 200}), threshold=0.5))
+    united = merge_elements(call_elements(BinScores(("a", "b"), windows, values, 10, {"chr1": 200}), threshold=0.5))
     assert united[["start", "end", "summit_bp", "strand"]].to_numpy().tolist() == [[10, 30, 15, "."]]
     assert united["gene_id"].tolist() == ["a,b"]
     assert united["score"][0] == pytest.approx(0.9)

@@ -11,7 +11,7 @@ import pytest
 
 from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.places import tiles
 from seqexp.dna.evaluation.compare import compare, overlap_bounds, trim_to_budget
 from seqexp.dna.evaluation.matched import compare_files
@@ -100,12 +100,12 @@ def world(tmp_path: Path) -> Path:
         Interval(chrom, start, start + 2000, "+-"[n % 2]) for n, (chrom, start) in enumerate(PLACES.values())
     )
     values = rng.uniform(0, 0.3, (8, 100)).astype(np.float32)
-    masks = MaskSet(
+    masks = BinScores(
         tuple(GENES), windows, values, 20, {"chr1": 30_000, "chr2": 30_000}, ("train",) * 6 + ("test",) * 2, 1000
     )
-    forward = masks.forward()
+    forward = masks.turned(masks.values)
     forward[:, 45:55] = rng.uniform(0.5, 1, (8, 10))
-    masks.with_values(masks.forward(forward)).save(tmp_path / "run" / "masks.npz")
+    masks.with_values(masks.turned(forward), "mask").save(tmp_path / "run" / "masks.npz")
     lines = [f"{c}\t{s + 1000}\t{s + 1250}\tp{n}\t{900 - 100 * n}\t.\n" for n, (c, s) in enumerate(PLACES.values())]
     (tmp_path / "peaks.bed").write_text("".join(lines))
     return tmp_path

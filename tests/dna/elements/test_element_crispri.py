@@ -13,7 +13,7 @@ import pytest
 from seqexp.cli.benchmark import main
 from seqexp.cli.main import main as seqexp
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.evaluation.crispri import (
     baseline_scores,
     element_scores,
@@ -93,7 +93,7 @@ def test_masks_score_inside_the_window_of_the_gene_on_either_strand(pairs_file: 
     pairs = read_pairs(pairs_file)
     values = np.linspace(0, 1, 8, dtype=np.float32)[None]
     for strand, expected in (("+", values[0, 2]), ("-", values[0, 6])):  # 1000-1500 reaches bins 0 to 2 of 800-2400
-        masks = MaskSet(
+        masks = BinScores(
             ("ENSG01.2",), (Interval("chr1", 800, 2400, strand),), values, 200, {"chr1": 10**6}, ("test",), 0
         )
         scores, is_covered = mask_scores(pairs, masks)
@@ -178,7 +178,7 @@ def test_other_names_of_the_chromosomes_change_no_score(
         assert values.tolist() == same.tolist()
     windows = tuple(Interval(chrom, 0, 4000, "+") for chrom in chroms)
     values = np.linspace(0, 1, 40, dtype=np.float32).reshape(2, 20)
-    masks = MaskSet(("ENSG01", "ENSG03"), windows, values, 200, dict.fromkeys(chroms, 10**6))
+    masks = BinScores(("ENSG01", "ENSG03"), windows, values, 200, dict.fromkeys(chroms, 10**6))
     scores, is_covered = mask_scores(pairs, masks)
     assert is_covered.tolist() == [True, True, False, True]
     assert scores.tolist() == [values[0, 7], values[0, 7], 0, values[1, 7]]
@@ -235,7 +235,7 @@ def test_what_touches_no_pair_is_an_error_and_no_score(
     ):
         window = Interval(chrom, start, start + 4000, "+")
         values = np.linspace(0, 1, 20, dtype=np.float32)[None]
-        MaskSet((gene,), (window,), values, 200, {chrom: 10**6}).save(tmp_path / f"m{number}.npz")
+        BinScores((gene,), (window,), values, 200, {chrom: 10**6}).save(tmp_path / f"m{number}.npz")
     with pyBigWig.open(str(tmp_path / "empty.bw"), "w") as track:
         track.addHeader([("chr9", 10_000)])
         track.addEntries(["chr9"], [0], ends=[50], values=[1.0])

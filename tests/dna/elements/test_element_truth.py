@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from seqexp.core.errors import DataError
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.evaluation.truth import (
     at_budget,
     curve,
@@ -22,22 +22,23 @@ from seqexp.objectives.metrics import average_precision
 
 
 @pytest.fixture
-def masks() -> MaskSet:
+def masks() -> BinScores:
     windows = (Interval("chr1", 100, 140, "+"), Interval("chr1", 120, 160, "-"))
-    return MaskSet(("a", "b"), windows, np.zeros((2, 4), np.float32), 10, {"chr1": 1000})
+    return BinScores(("a", "b"), windows, np.zeros((2, 4), np.float32), 10, {"chr1": 1000})
 
 
-def test_planted_bins_are_those_of_the_own_gene(masks: MaskSet) -> None:
+def test_planted_bins_are_those_of_the_own_gene(masks: BinScores) -> None:
     rows = [("chr1", 114, 131, "a"), ("chr1", 152, 154, "b"), ("chr1", 500, 600, "a"), ("chr1", 0, 9, "z")]
     truth = pd.DataFrame(rows, columns=["chrom", "start", "end", "gene_id"])
-    expected = [[False, True, True, False], [False, False, False, True]]  # the last fills a fifth of its bin only
+    # The last fills a fifth of its bin only; its gene is on the minus strand, so the bin is its most upstream one.
+    expected = [[False, True, True, False], [True, False, False, False]]
     assert planted_bins(truth, masks).tolist() == expected
 
 
-def test_bins_take_the_score_of_the_best_peak_over_their_middle(masks: MaskSet) -> None:
+def test_bins_take_the_score_of_the_best_peak_over_their_middle(masks: BinScores) -> None:
     rows = [("chr1", 112, 126, 2.0, 5), ("chr1", 124, 150, 5.0, 5), ("chr2", 100, 140, 9.0, 5)]
     peaks = pd.DataFrame(rows, columns=["chrom", "start", "end", "score", "summit_bp"])
-    assert peak_scores(peaks, masks).tolist() == [[0, 2, 5, 5], [5, 5, 5, 0]]
+    assert peak_scores(peaks, masks).tolist() == [[0, 2, 5, 5], [0, 5, 5, 5]]
 
 
 def test_signal_rule_is_one_at_the_thresholds() -> None:
@@ -102,7 +103,7 @@ def test_at_budget_and_curve() -> None:
 
 
 @pytest.mark.parametrize("chrom", ["1", "CHR1", "chr01"])
-def test_other_names_of_the_chromosome_and_names_of_none(masks: MaskSet, chrom: str) -> None:
+def test_other_names_of_the_chromosome_and_names_of_none(masks: BinScores, chrom: str) -> None:
     rows = [(chrom, 112, 126, 2.0, 5, "a"), ("chr2", 100, 140, 9.0, 5, "b")]
     table = pd.DataFrame(rows, columns=["chrom", "start", "end", "score", "summit_bp", "gene_id"])
     same = table.assign(chrom=["chr1", "chr2"])
@@ -115,10 +116,10 @@ def test_other_names_of_the_chromosome_and_names_of_none(masks: MaskSet, chrom: 
             score(table.assign(chrom="NC_000001.11"), masks)
 
 
-def test_a_peak_of_any_score_ranks_above_none(masks: MaskSet) -> None:
+def test_a_peak_of_any_score_ranks_above_none(masks: BinScores) -> None:
     rows = [("chr1", 100, 110, -4.0, 5), ("chr1", 120, 130, 0.0, 5)]
     peaks = pd.DataFrame(rows, columns=["chrom", "start", "end", "score", "summit_bp"])
-    assert peak_scores(peaks, masks).tolist() == [[1, 0, 5, 0], [5, 0, 0, 0]]
+    assert peak_scores(peaks, masks).tolist() == [[1, 0, 5, 0], [0, 0, 0, 5]]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -11,8 +11,8 @@ import pytest
 
 from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError, DataError
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.calling import call_elements, kept_bins
-from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.elements.territories import nearest_bins
 from seqexp.dna.evaluation.enrichment import bins_of_elements, dataset_features, feature_enrichment
 from seqexp.dna.genome.dataset import load_dataset
@@ -23,20 +23,20 @@ BIN, NUM_BINS = 10, 40
 NULLS = ("rotated", "exchanged")
 
 
-def separate_masks(num: int = 60) -> MaskSet:
+def separate_masks(num: int = 60) -> BinScores:
     """Windows side by side on alternating strands, all on the chromosome."""
     width = BIN * NUM_BINS
     windows = tuple(Interval("chr1", n * width, (n + 1) * width, "+-"[n % 2]) for n in range(num))
     names, sizes = tuple(f"g{n}" for n in range(num)), {"chr1": num * width, "chr2": 100}
-    return MaskSet(names, windows, np.zeros((num, NUM_BINS), np.float32), BIN, sizes, tss_offset_bp=200)
+    return BinScores(names, windows, np.zeros((num, NUM_BINS), np.float32), BIN, sizes, tss_offset_bp=200)
 
 
-def overlapping_masks(num: int) -> MaskSet:
+def overlapping_masks(num: int) -> BinScores:
     """Windows a third of their width apart."""
     width = BIN * NUM_BINS
     windows = tuple(Interval("chr1", n * width // 3, n * width // 3 + width, "+-"[n % 2]) for n in range(num))
     names, values = tuple(f"g{n}" for n in range(num)), np.zeros((num, NUM_BINS), np.float32)
-    return MaskSet(names, windows, values, BIN, {"chr1": windows[-1].end}, tss_offset_bp=200)
+    return BinScores(names, windows, values, BIN, {"chr1": windows[-1].end}, tss_offset_bp=200)
 
 
 def elements(rng: np.random.Generator, num: int, length: int = 4) -> np.ndarray:
@@ -47,9 +47,9 @@ def elements(rng: np.random.Generator, num: int, length: int = 4) -> np.ndarray:
     return kept
 
 
-def sites_in(masks: MaskSet, bins: np.ndarray, width: int = 7) -> pd.DataFrame:
+def sites_in(masks: BinScores, bins: np.ndarray, width: int = 7) -> pd.DataFrame:
     """One site of some bases inside each given bin (row, bin) of gene orientation."""
-    row, at = np.nonzero(masks.forward(bins))
+    row, at = np.nonzero(bins)
     start = masks.starts()[row, at] + 1
     return pd.DataFrame({"chrom": [masks.windows[r].chrom for r in row], "start": start, "end": start + width})
 
@@ -64,7 +64,7 @@ def test_observed_overlap_by_base(seed: int) -> None:
         start = int(rng.integers(-150, sizes[chrom] - 150))
         windows.append(Interval(chrom, start, start + BIN * NUM_BINS, str(rng.choice(["+", "-"]))))
     values = np.zeros((15, NUM_BINS), np.float32)
-    masks = MaskSet(tuple(f"g{n}" for n in range(15)), tuple(windows), values, BIN, sizes)
+    masks = BinScores(tuple(f"g{n}" for n in range(15)), tuple(windows), values, BIN, sizes)
     kept, skip = rng.random(values.shape) < 0.3, rng.random(NUM_BINS) < 0.2
     start = rng.integers(0, 990, 50)
     table = pd.DataFrame({"chrom": rng.choice(list(sizes), 50), "start": start, "end": start + rng.integers(1, 60, 50)})
@@ -87,7 +87,9 @@ def test_every_bin_belongs_to_the_nearest_gene(seed: int) -> None:
     first = rng.integers(-200, 1_500, 12).tolist()
     windows = tuple(Interval(f"chr{n % 2}", start, start + 400, "+-"[n % 3 % 2]) for n, start in enumerate(first))
     values = np.zeros((12, NUM_BINS), np.float32)
-    masks = MaskSet(tuple(map(str, range(12))), windows, values, BIN, {"chr0": 1_700, "chr1": 1_700}, tss_offset_bp=130)
+    masks = BinScores(
+        tuple(map(str, range(12))), windows, values, BIN, {"chr0": 1_700, "chr1": 1_700}, tss_offset_bp=130
+    )
     tss = [w.end - 131 if w.strand == "-" else w.start + 130 for w in windows]
     wanted = np.zeros((12, NUM_BINS), dtype=bool)
     for row, window in enumerate(windows):
@@ -95,7 +97,7 @@ def test_every_bin_belongs_to_the_nearest_gene(seed: int) -> None:
             middle = window.start + number * BIN + BIN // 2
             there = [n for n, w in enumerate(windows) if w.chrom == window.chrom and w.start <= middle < w.end]
             wanted[row, number] = min(there, key=lambda n: (abs(middle - tss[n]), n)) == row
-    assert np.array_equal(nearest_bins(masks), masks.forward(wanted))
+    assert np.array_equal(nearest_bins(masks), masks.turned(wanted))
     # So a base counts once: everything kept, features in all bins of one window.
     whole = pd.DataFrame({"chrom": ["chr0", "chr1"], "start": 0, "end": 1_700})
     kept = np.ones_like(wanted)
@@ -147,7 +149,7 @@ def test_planted_enrichment_is_found_on_both_strands() -> None:
         assert table.loc["planted", f"z_{null}"] > 5
         assert (table.drop("planted")[f"q_{null}"] > 0.05).all()
     # A selector that forgets the strand finds nothing: features lie at one place of the gene, not of the genome.
-    wrong = feature_enrichment(masks.forward(kept), masks, features, 400).set_index("feature")
+    wrong = feature_enrichment(masks.turned(kept), masks, features, 400).set_index("feature")
     assert wrong.loc["planted", "observed_bp"] < 0.7 * table.loc["planted", "observed_bp"]
 
 
@@ -212,9 +214,9 @@ def test_bins_beyond_the_chromosome_do_not_dilute_the_null() -> None:
     width = BIN * NUM_BINS
     names = tuple(f"c{n}" for n in range(30))
     windows = tuple(Interval(name, -width // 2, width // 2, "+-"[n % 2]) for n, name in enumerate(names))
-    masks = MaskSet(names, windows, np.zeros((30, NUM_BINS), np.float32), BIN, dict.fromkeys(names, 10_000))
+    masks = BinScores(names, windows, np.zeros((30, NUM_BINS), np.float32), BIN, dict.fromkeys(names, 10_000))
     rng = np.random.default_rng(0)
-    inside = masks.forward(masks.widths() > 0)
+    inside = masks.widths() > 0
     kept, bins = (inside & (rng.random(inside.shape) < share) for share in (0.3, 0.2))
     found = feature_enrichment(kept, masks, {"f": sites_in(masks, bins)}, 200).iloc[0]
     for null in NULLS:
@@ -271,7 +273,7 @@ def test_seeds_names_and_errors() -> None:
 
 def test_elements_become_the_bins_they_came_from() -> None:
     masks = separate_masks()
-    masks = masks.with_values(elements(np.random.default_rng(6), 60))
+    masks = masks.with_values(elements(np.random.default_rng(6), 60), "mask")
     found = bins_of_elements(call_elements(masks, threshold=0.5), masks)
     assert np.array_equal(found, masks.values > 0)
 
@@ -284,7 +286,7 @@ def test_command(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert truth is not None
     index = IntervalIndex(truth)
     values = index.bins_of(windows, 20).astype(np.float32) / 20
-    masks = MaskSet(
+    masks = BinScores(
         tuple(genes.frame["gene_id"]), tuple(windows), values, 20, reference.chrom_sizes, tss_offset_bp=1_000
     )
     masks.save(tmp_path / "run" / "masks.npz")
@@ -328,15 +330,13 @@ def test_yeast(tmp_path: Path) -> None:
     windows = [genes.window(int(row), 700, 1_348) for row in rows]
     values = np.stack([tracks.values(window, 16)[:, 0] for window in windows])
     names = tuple(genes.frame["gene_id"].iloc[rows])
-    masks = MaskSet(
-        names, tuple(windows), np.nan_to_num(values), 16, reference.chrom_sizes, tss_offset_bp=700, is_score=True
+    masks = BinScores(
+        names, tuple(windows), np.nan_to_num(values), 16, reference.chrom_sizes, tss_offset_bp=700, what="ATAC"
     )
     features = dataset_features(spec, masks, reference)
     assert len(features) == 2 + 124
     assert len(features["TATA"]) == 572
-    atac = feature_enrichment(masks.forward(kept_bins(masks, values.size * 16 // 10)), masks, features).set_index(
-        "feature"
-    )
+    atac = feature_enrichment(kept_bins(masks, values.size * 16 // 10), masks, features).set_index("feature")
     assert (atac.loc["NDR", ["p_rotated", "p_exchanged"]] < 0.01).all()
     assert atac.loc["NDR", "enrichment_rotated"] > 1.3
     promoter = np.broadcast_to(masks.promoter(400), values.shape)

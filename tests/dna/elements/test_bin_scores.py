@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.dna.elements.masks import MaskSet, promoter_bins
+from seqexp.dna.elements.bin_scores import BinScores, promoter_bins
 from seqexp.dna.genome.interval import Interval
 
 SIZES = {"chr1": 1000, "chr2": 130}
 
 
-def make(**changes: object) -> MaskSet:
+def make(**changes: object) -> BinScores:
     settings: dict[str, object] = {
         "gene_ids": ("plus", "minus", "edge"),
         "windows": (
@@ -29,22 +29,24 @@ def make(**changes: object) -> MaskSet:
         "splits": ("train", "test", "test"),
         "tss_offset_bp": 15,
     }
-    return MaskSet(**{**settings, **changes})  # type: ignore[arg-type]
+    return BinScores(**{**settings, **changes})  # type: ignore[arg-type]
 
 
 def test_minus_strand_is_turned_round_and_back() -> None:
     masks = make()
-    forward = masks.forward()
+    forward = masks.turned(masks.values)
     assert forward[0].tolist() == masks.values[0].tolist()
     assert forward[1].tolist() == masks.values[1, ::-1].tolist()  # upstream of a minus gene is at higher coordinates
-    assert np.array_equal(masks.forward(forward), masks.values)
-    assert masks.starts()[1].tolist() == [120, 130, 140, 150]
+    assert np.array_equal(masks.turned(forward), masks.values)
+    assert masks.starts()[:2].tolist() == [[100, 110, 120, 130], [150, 140, 130, 120]]
 
 
 def test_widths_end_with_the_chromosome() -> None:
     masks = make(windows=(*make().windows[:2], Interval("chr2", -15, 25, "+")))
     assert make().widths()[2].tolist() == [10, 10, 5, 0]
     assert masks.widths()[2].tolist() == [0, 5, 10, 10]
+    turned = make(windows=(*make().windows[:2], Interval("chr2", -15, 25, "-")))
+    assert turned.widths()[2].tolist() == [10, 10, 5, 0]
 
 
 @pytest.mark.parametrize(
@@ -98,14 +100,14 @@ def test_split_and_selection() -> None:
 def test_file_gives_everything_back(optional: dict[str, None], tmp_path: Path) -> None:
     masks = make(**optional)
     masks.save(tmp_path / "masks.npz")
-    again = MaskSet.load(tmp_path / "masks.npz")
+    again = BinScores.load(tmp_path / "masks.npz")
     assert np.array_equal(again.values, masks.values)
     assert (again.gene_ids, again.windows, again.splits) == (masks.gene_ids, masks.windows, masks.splits)
     assert (again.bin_bp, again.tss_offset_bp, dict(again.chrom_sizes)) == (10, masks.tss_offset_bp, SIZES)
-    assert len(MaskSet.load(_saved(masks.select([]), tmp_path / "none.npz"))) == 0
+    assert len(BinScores.load(_saved(masks.select([]), tmp_path / "none.npz"))) == 0
 
 
-def _saved(masks: MaskSet, path: Path) -> Path:
+def _saved(masks: BinScores, path: Path) -> Path:
     masks.save(path)
     return path
 
@@ -124,15 +126,15 @@ def test_file_that_is_missing_damaged_or_another(tmp_path: Path) -> None:
         ("newer.npz", "version 99"),
     ):
         with pytest.raises(DataError, match=message):
-            MaskSet.load(tmp_path / name)
+            BinScores.load(tmp_path / name)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bin_bp": 9}, "masks of shape"),
-        ({"values": np.zeros((2, 4), np.float32)}, "masks of shape"),
-        ({"splits": ("train",)}, "masks of shape"),
+        ({"bin_bp": 9}, "mask values of shape"),
+        ({"values": np.zeros((2, 4), np.float32)}, "mask values of shape"),
+        ({"splits": ("train",)}, "mask values of shape"),
         ({"chrom_sizes": {"chr1": 1000}}, "'chr2' has no known length"),
         ({"chrom_sizes": {"chr1": 1000, "chr2": -1}}, "on 'chr2' of -1 bp(.|\n)*gene edge"),
         ({"chrom_sizes": {"chr1": 1000, "chr2": 105}}, "on 'chr2' of 105 bp"),
@@ -161,7 +163,7 @@ def test_merged_track_of_many_random_windows_by_base() -> None:
         chrom_sizes={"chr1": 290},
     )
     total, depth = np.zeros(400), np.zeros(400)
-    for start, row in zip(starts, masks.forward()):
+    for start, row in zip(starts, masks.turned(masks.values)):
         total[start + 20 : start + 80] += np.repeat(row, 10)
         depth[start + 20 : start + 80] += 1
     track = masks.merged("mean")
@@ -187,11 +189,15 @@ def test_masks_lie_between_nothing_and_everything(tmp_path: Path, bad: float) ->
         held = dict(content)
     np.savez_compressed(path, **{**held, "values": values})
     with pytest.raises(DataError, match=r"outside \[0, 1\](.|\n)*masks.npz: gene"):
-        MaskSet.load(path)
-    scores = good.with_values(values)  # other scores of bins may be of any size, and say so in their file
+        BinScores.load(path)
+    scores = good.with_values(values, "signal", "reads per million")  # any size, and their file says what they are
     scores.save(path)
-    assert MaskSet.load(path).is_score
-    assert np.array_equal(MaskSet.load(path).values, values)
+    again = BinScores.load(path)
+    assert (again.what, again.unit) == ("signal", "reads per million")
+    earlier = {name: of for name, of in held.items() if name not in ("what", "unit")}
+    np.savez_compressed(path, **{**earlier, "values": values, "is_score": np.array(True)})
+    assert BinScores.load(path).what == "score"
+    assert np.array_equal(BinScores.load(path).values, values)
 
 
 def test_a_last_digit_beyond_one_is_no_error() -> None:

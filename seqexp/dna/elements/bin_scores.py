@@ -1,6 +1,9 @@
-"""Masks of many genes, and where their bins lie on the genome; in memory and as ``masks.npz``.
+"""Scores of the bins of many windows, and where these lie on the genome; in memory and as ``masks.npz``.
 
 With that file elements can be called and compared again without the model.
+
+Everything per bin is in gene orientation: the first bin is the most upstream one. It is turned along the genome where
+intervals and tracks are written (:mod:`seqexp.dna.elements.calling`, :meth:`BinScores.merged`), and nowhere else.
 """
 
 from __future__ import annotations
@@ -34,8 +37,8 @@ def promoter_bins(num_bins: int, bin_bp: int, tss_bp: int, promoter_bp: int) -> 
 
 
 @dataclass(frozen=True)
-class MaskSet:
-    """One mask per gene window.
+class BinScores:
+    """One row of scores per gene window, such as the masks of a selector.
 
     Attributes
     ----------
@@ -44,7 +47,7 @@ class MaskSet:
     windows : tuple of Interval
         Window of each gene, with its strand; may reach beyond the chromosome.
     values : float32 array (R, N)
-        Masks in [0, 1], in gene orientation: the first bin is the most upstream one.
+        Scores, in gene orientation.
     bin_bp : int
         Bases per bin.
     chrom_sizes : mapping
@@ -53,8 +56,11 @@ class MaskSet:
         Split of each gene.
     tss_offset_bp : int, optional
         Offset of the TSS base in every window, gene orientation.
-    is_score : bool
-        The values are other scores of bins, such as signals, that are ranked and called as masks are: any number.
+    what : str
+        What the values are. ``mask``: weights in [0, 1]; anything else, such as ``signal rule``: any number, ranked and
+        called as masks are.
+    unit : str
+        Unit of the values, such as that of a track; masks and ranks have none.
 
     Raises
     ------
@@ -70,15 +76,17 @@ class MaskSet:
     chrom_sizes: Mapping[str, int]
     splits: tuple[str, ...] | None = None
     tss_offset_bp: int | None = None
-    is_score: bool = False
+    what: str = "mask"
+    unit: str = ""
 
     def __post_init__(self) -> None:
         widths = {window.width for window in self.windows}
         expected = self.values.shape[1] * self.bin_bp if self.values.ndim == 2 else -1
         lengths = {len(self.windows), len(self.gene_ids), len(self.splits or self.gene_ids)}
         if lengths != {len(self.values)} or widths - {expected} or self.bin_bp < 1:
+            told = f"{len(self.windows)} windows of {sorted(widths)[:3]} bp"
             raise DataError(
-                f"masks of shape {self.values.shape} for {len(self.windows)} windows of {sorted(widths)[:3]} bp",
+                f"{self.what} values of shape {self.values.shape} for {told}",
                 expected=f"one row per window, bins of {self.bin_bp} bp",
             )
         unknown = sorted({window.chrom for window in self.windows} - set(self.chrom_sizes))
@@ -89,14 +97,15 @@ class MaskSet:
             twice = next(name for name in self.gene_ids if self.gene_ids.count(name) > 1)
             raise DataError(f"gene {twice!r} has two windows", expected="one window per gene")
         if not np.isfinite(self.values).all():
-            raise DataError(f"{int((~np.isfinite(self.values)).sum())} mask values are not finite", expected="numbers")
+            found = f"{int((~np.isfinite(self.values)).sum())} {self.what} values are not finite"
+            raise DataError(found, expected="numbers")
         is_outside = (self.values < -_ROUNDING) | (self.values > 1 + _ROUNDING)
-        if not self.is_score and is_outside.any():
+        if self.what == "mask" and is_outside.any():
             row = int(np.argmax(is_outside.any(axis=1)))
             raise DataError(
                 f"{int(is_outside.sum())} mask values lie outside [0, 1]",
                 where=f"gene {self.gene_ids[row]}: {self.values[row].min():.4g} to {self.values[row].max():.4g}",
-                expected="masks in [0, 1], or a file that says is_score, as seqexp benchmark discovery writes",
+                expected="masks in [0, 1], or a file that says what else it holds, as those of a benchmark do",
             )
 
     def _require_places(self) -> None:
@@ -121,18 +130,18 @@ class MaskSet:
         """Which windows lie on the minus strand, (R,)."""
         return np.array([window.is_reverse for window in self.windows], dtype=bool)
 
-    def forward(self, values: ArrayLike | None = None) -> NDArray[Any]:
-        """Masks, or other values (R, N, ...), along the forward strand: rows on the minus strand turned round.
+    def turned(self, values: ArrayLike) -> NDArray[Any]:
+        """Values (R, N, ...) of bins with the rows of minus-strand genes turned round.
 
-        Turning is its own inverse: what lies along the forward strand comes back in gene orientation.
+        From gene orientation to the forward strand, for who writes intervals; or from there to gene orientation.
         """
-        turned = np.array(self.values if values is None else values)
+        turned = np.array(values)
         turned[self.is_reverse] = turned[self.is_reverse, ::-1]
         return turned
 
-    def with_values(self, values: ArrayLike) -> MaskSet:
-        """The same windows with other scores (R, N) of any size, gene orientation."""
-        return replace(self, values=np.asarray(values, np.float32), is_score=True)
+    def with_values(self, values: ArrayLike, what: str, unit: str = "") -> BinScores:
+        """The same windows with other scores (R, N), gene orientation."""
+        return replace(self, values=np.asarray(values, np.float32), what=what, unit=unit)
 
     def resolve(self, table: pd.DataFrame, file: str | Path) -> Resolved:
         """A table of intervals under the chromosome names of the masks.
@@ -145,12 +154,13 @@ class MaskSet:
         return resolve_names(table, self.chrom_sizes, file, "the genome of the masks")
 
     def starts(self) -> NDArray[np.int64]:
-        """Genome position of every bin (R, N) along the forward strand; may lie outside the chromosome."""
+        """Lowest base of every bin (R, N) on the genome; may lie outside the chromosome."""
         first = np.array([window.start for window in self.windows], dtype=np.int64)
-        return first[:, None] + np.arange(self.values.shape[1]) * self.bin_bp
+        offsets = np.arange(self.values.shape[1]) * self.bin_bp
+        return first[:, None] + np.where(self.is_reverse[:, None], offsets[::-1], offsets)
 
     def widths(self) -> NDArray[np.int64]:
-        """Bases of every bin (R, N), along the forward strand, that lie on the chromosome."""
+        """Bases of every bin (R, N) that lie on the chromosome."""
         starts = self.starts()
         sizes = np.array([self.chrom_sizes[window.chrom] for window in self.windows], dtype=np.int64)[:, None]
         return np.maximum(np.minimum(starts + self.bin_bp, sizes) - np.maximum(starts, 0), 0)
@@ -167,14 +177,14 @@ class MaskSet:
             raise DataError("the masks do not say where the TSS lies", expected="masks with a TSS offset")
         return promoter_bins(self.values.shape[1], self.bin_bp, self.tss_offset_bp, promoter_bp)
 
-    def select(self, rows: ArrayLike) -> MaskSet:
+    def select(self, rows: ArrayLike) -> BinScores:
         """The masks of some genes, by row number."""
         chosen = np.asarray(rows, dtype=np.int64)
         names, windows = (tuple(of[row] for row in chosen.tolist()) for of in (self.gene_ids, self.windows))
         splits = None if self.splits is None else tuple(self.splits[row] for row in chosen.tolist())
         return replace(self, gene_ids=names, windows=windows, values=self.values[chosen], splits=splits)  # type: ignore[arg-type]
 
-    def of_split(self, split: str) -> MaskSet:
+    def of_split(self, split: str) -> BinScores:
         """The masks of one split.
 
         Raises
@@ -198,7 +208,9 @@ class MaskSet:
         """
         starts = np.array([window.start for window in self.windows], dtype=np.int64)
         chroms = np.array([window.chrom for window in self.windows], dtype=object)
-        return merge_windows(chroms, starts, self.forward(), self.bin_bp, chrom_sizes=self.chrom_sizes, combine=combine)
+        return merge_windows(
+            chroms, starts, self.turned(self.values), self.bin_bp, chrom_sizes=self.chrom_sizes, combine=combine
+        )
 
     def save(self, path: str | Path) -> None:
         """Write everything as compressed npz, whole or not at all."""
@@ -215,12 +227,12 @@ class MaskSet:
             rows["tss_offset_bp"] = np.array(self.tss_offset_bp, dtype=np.int64)
         sizes = {f"size:{name}": np.array(size, dtype=np.int64) for name, size in self.chrom_sizes.items()}
         rows |= {"version": np.array(_VERSION), "bin_bp": np.array(self.bin_bp), **sizes}
-        rows |= {"is_score": np.array(True)} if self.is_score else {}
+        rows |= {"what": np.array(self.what, dtype=np.str_), "unit": np.array(self.unit, dtype=np.str_)}
         with atomic_path(path) as temporary, open(temporary, "wb") as handle:
             np.savez_compressed(handle, values=self.values.astype(np.float32), **rows)  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | Path) -> MaskSet:
+    def load(cls, path: str | Path) -> BinScores:
         """Read what :meth:`save` wrote.
 
         Raises
@@ -243,7 +255,8 @@ class MaskSet:
                 chrom_sizes={k.removeprefix("size:"): int(v) for k, v in held.items() if k.startswith("size:")},
                 splits=tuple(held["splits"].tolist()) if "splits" in held else None,
                 tss_offset_bp=int(held["tss_offset_bp"]) if "tss_offset_bp" in held else None,
-                is_score=bool(held.get("is_score", False)),
+                what=str(held.get("what", "score" if held.get("is_score", False) else "mask")),  # earlier files say so
+                unit=str(held.get("unit", "")),
             )
         except DataError as error:
             raise DataError(
