@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
+from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 
 from seqexp.core.errors import DataError
@@ -20,26 +21,40 @@ from seqexp.training.run import Run
 
 
 class CollectPredictions(Callback):
-    """Keeps index, prediction and target of every batch; masks, which can be large, are let go."""
+    """Keeps index, prediction and target of every batch, and what else is asked for by name; the rest is let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Sequence[str] = ()) -> None:
         self.stream = StreamingRegression()
+        self.kept: dict[str, list[NDArray[Any]]] = {name: [] for name in ("index", *keep)}
 
     def on_predict_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *args: Any
     ) -> None:
         """Keep the rows of one batch."""
         self.stream.update(*(outputs[name].numpy() for name in ("index", "prediction", "target")))
+        for name, parts in self.kept.items():
+            if name in outputs:
+                parts.append(outputs[name].numpy())
+
+    def rows(self) -> dict[str, NDArray[Any]]:
+        """What was kept by name, each row once, sorted by index; without the names that the network says nothing of."""
+        first = np.unique(np.concatenate(self.kept["index"]), return_index=True)[1]
+        return {name: np.concatenate(parts)[first] for name, parts in self.kept.items() if parts and name != "index"}
 
 
-def predict_run(run: Run, watchers: Sequence[Callback] = ()) -> pd.DataFrame:
-    """Predict all labelled rows of a run's data.
+def predict_run(run: Run) -> pd.DataFrame:
+    """Predict all labelled rows of a run's data: the table of :func:`predict_rows`."""
+    return predict_rows(run)[0]
+
+
+def predict_rows(run: Run, keep: Sequence[str] = ()) -> tuple[pd.DataFrame, dict[str, NDArray[Any]]]:
+    """Predict all labelled rows of a run's data, and keep what the network says of each.
 
     Parameters
     ----------
     run : Run
-    watchers : sequence of Callback
-        See every batch and the outputs of the task, masks included, in the same pass.
+    keep : sequence of str
+        Names of ``ModelOutput.per_row``, such as ``mask``.
 
     Returns
     -------
@@ -47,15 +62,16 @@ def predict_run(run: Run, watchers: Sequence[Callback] = ()) -> pd.DataFrame:
         One row per index, sorted by it: what the data module's ``describe(index)`` says (gene_id, split, ...), then
         ``target`` and ``prediction`` in the unit named by the column ``unit``, such as log2(TPM + 1); where there are
         several targets, ``target_NAME`` and ``prediction_NAME`` for each of the data module's ``target_names``.
+    dict of str to float32 array (R, ...)
+        Those of ``keep`` that the network has, rows as in the table; of several processes, the rows of this one.
 
     Raises
     ------
     DataError
         A row came without a finite prediction.
     """
-    collector = CollectPredictions()
-    trainer = run.trainer(callbacks=[collector, *watchers])
-    trainer.predict(run.task, datamodule=run.datamodule, return_predictions=False)
+    collector = CollectPredictions(keep)
+    run.trainer(callbacks=[collector]).predict(run.task, datamodule=run.datamodule, return_predictions=False)
     rows = gather_rows(collector.stream).rows()
     prediction, target = np.float32(rows["prediction"]), np.float32(rows["target"])
     if not np.isfinite(prediction).all():
@@ -72,7 +88,8 @@ def predict_run(run: Run, watchers: Sequence[Callback] = ()) -> pd.DataFrame:
         for kind, values in (("target", target), ("prediction", prediction))
         for number, name in enumerate(names)
     }
-    return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1).assign(unit=run.transform.unit)
+    table = pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1).assign(unit=run.transform.unit)
+    return table, collector.rows() if keep else {}
 
 
 def predictions_path(run: Run, output: Path | None) -> Path:

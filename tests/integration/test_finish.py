@@ -125,7 +125,7 @@ def test_other_names_for_the_same_chromosomes_change_no_figure(finished, tiny_da
     def examined() -> dict[str, object]:
         opened = Run.open(run)
         found = element_steps.examine_elements(
-            opened, opened.datamodule, collect(opened), run, settings=FinishSettings(peaks=source)
+            opened, opened.datamodule, collect(opened, opened.datamodule), run, settings=FinishSettings(peaks=source)
         )
         return found.metrics | {"peaks": (run / "peaks_macs3.narrowPeak").read_text()}
 
@@ -225,7 +225,7 @@ def test_report_and_compare_give_one_number(finished, tmp_path, capsys, how, pea
     opened = Run.open(finished)
     source = FinishSettings(peaks=PeakSource(peaks))
     found = element_steps.examine_elements(
-        opened, opened.datamodule, collect(opened), tmp_path / "run", settings=source
+        opened, opened.datamodule, collect(opened, opened.datamodule), tmp_path / "run", settings=source
     )
     assert main(["elements", str(tmp_path / "run"), "--split", "test", "--out", str(out)]) == 0
     arguments = ["compare", "--elements", str(out / "elements_per_gene.narrowPeak"), "--peaks", str(peaks)]

@@ -62,9 +62,11 @@ def masked_predictions(
     with torch.inference_mode():
         for batch in loader:
             own = [place[int(row)] for row in batch.index]
-            mask = None if kept is None else torch.from_numpy(kept[own].astype(np.float32))
-            output = run.network(batch, mask=mask)
-            predicted.append(run.transform.restore(output.prediction.float()).numpy()[:, 0])
+            if kept is None:
+                raw = run.network(batch).prediction
+            else:
+                raw = run.network.predict_under(batch, torch.from_numpy(kept[own].astype(np.float32)))
+            predicted.append(run.transform.restore(raw.float()).numpy()[:, 0])
             target.append(run.transform.restore(batch.target.float()).numpy()[:, 0])
     return np.concatenate(predicted).astype(np.float64), np.concatenate(target).astype(np.float64)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from seqexp.dna.evaluation.compare import in_windows, trim_to_budget
 from seqexp.dna.evaluation.matched import match_tables
 from seqexp.dna.evaluation.protocol import fixed_mask_scores
 from seqexp.dna.peaks.peak_sets import PeakSet, find_peaks
+from seqexp.objectives.contracts import ReadsMasks
 
 if TYPE_CHECKING:
     from seqexp.dna.evaluation.collect import Collected
@@ -71,7 +71,7 @@ def examine_elements(
         _compare(results, masks.select(test), settings, folder)
     if results.truth_table is not None:
         _score_truth(results, data, collected, test, settings=settings)
-    if results.peaks is not None and "mask" in inspect.signature(run.network.forward).parameters:
+    if results.peaks is not None and isinstance(run.network, ReadsMasks):
         results.protocol = _protocol(run, data, collected, results, test=test, settings=settings)
         words = {results.peaks.label: results.peaks.kind}
         for row in results.protocol.itertuples():

@@ -45,7 +45,7 @@ def evaluate_run(run: Run, data: SequenceData, settings: FinishSettings) -> RunR
     DataError
         No test gene that the checkpoint has not seen, or a control run on other genes.
     """
-    folder, collected = run.folder, collect(run)
+    folder, collected = run.folder, collect(run, data)
     if collected.masks is None:
         settings.require_none_of_elements(f"{type(run.network).__name__} selects no elements")
     genes, beside = choose_genes(collected, settings.genes), controls(settings.beside, collected)

@@ -30,7 +30,7 @@ def fixed_mask_scores(
     Parameters
     ----------
     network : nn.Module
-        Takes ``network(batch, mask=Tensor (B, N))``.
+        Predicts under a mask that is given (:class:`seqexp.objectives.contracts.ReadsMasks`).
     batches : iterable of SequenceBatch
         Genes to score, not augmented.
     masks : mapping
@@ -64,8 +64,8 @@ def fixed_mask_scores(
             targets.append(transform.restore(batch.target.float()).cpu().numpy()[:, 0])
             for name, by_row in masks.items():
                 mask = np.stack([by_row[row] for row in rows]).astype(np.float32)
-                output = network(batch, mask=torch.from_numpy(mask).to(batch.target.device))
-                predictions[name].append(transform.restore(output.prediction.float()).cpu().numpy()[:, 0])
+                predicted = network.predict_under(batch, torch.from_numpy(mask).to(batch.target.device))
+                predictions[name].append(transform.restore(predicted.float()).cpu().numpy()[:, 0])
                 kept[name].append(mask.mean(axis=1))
     network.train(was_training)
     if not targets:

@@ -22,10 +22,9 @@ class Transform:
 
 
 class SumUnderMask(nn.Module):
-    def forward(self, batch: SimpleNamespace, mask: Tensor | None = None) -> SimpleNamespace:
-        assert mask is not None
+    def predict_under(self, batch: SimpleNamespace, mask: Tensor) -> Tensor:
         assert not self.training
-        return SimpleNamespace(prediction=(batch.values * mask).sum(dim=1, keepdim=True))
+        return (batch.values * mask).sum(dim=1, keepdim=True)
 
 
 def batches(values: np.ndarray, target: np.ndarray) -> list[SimpleNamespace]:
