@@ -16,9 +16,9 @@ from seqexp.api.parts import Parts, Rows
 from seqexp.api.request import Given
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import atomic_dir, sha256_of
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.calling import call_elements
 from seqexp.dna.elements.files import write_element_files
-from seqexp.dna.elements.masks import MaskSet
 from seqexp.dna.loaders.batch import collate
 from seqexp.objectives.contracts import Samples
 from seqexp.objectives.transforms import TargetTransform
@@ -39,14 +39,14 @@ class Answer:
         id, (gene_name,) chrom, start, end, strand, seen, then ``prediction`` in the unit of column ``unit`` and
         ``prediction_raw`` in that of ``raw_unit``; with samples ``sample_mean`` and ``sample_sd`` in ``unit``. Several
         targets have columns of their own, such as ``prediction_NAME``.
-    masks : MaskSet, optional
+    masks : BinScores, optional
         Of a network that selects; gene orientation.
     samples : float32 array (S, R, G), optional
         In ``unit``.
     """
 
     table: pd.DataFrame
-    masks: MaskSet | None = None
+    masks: BinScores | None = None
     samples: NDArray[np.float32] | None = None
 
 
@@ -118,13 +118,13 @@ def loader(run: Run, given: Given, rows: NDArray[np.int64] | None = None) -> Dat
     return DataLoader(dataset, data.batch_size, num_workers=data.num_workers, collate_fn=collate)
 
 
-def mask_set(given: Given, values: NDArray[np.float32]) -> MaskSet:
+def mask_set(given: Given, values: NDArray[np.float32]) -> BinScores:
     """Masks (R, N), gene orientation, with their windows."""
     windows = tuple(given.laid.windows)
     bin_bp = windows[0].width // values.shape[1]
     ids = tuple(given.laid.frame["id"].astype(str))
     sizes = given.bases.chrom_sizes
-    return MaskSet(ids, windows, values, bin_bp, sizes, tss_offset_bp=given.dataset.tss_bp)
+    return BinScores(ids, windows, values, bin_bp, sizes, tss_offset_bp=given.dataset.tss_bp)
 
 
 def identity_of(run: Run, given: Given, num_samples: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from seqexp.api.parts import Parts
 from seqexp.cli.main import main
-from seqexp.dna.elements.masks import MaskSet
+from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.training.predict import predict_run
 from seqexp.training.run import Run
 
@@ -109,7 +109,7 @@ def test_sequences_are_read_as_they_are_written(reading: Path, tmp_path: Path) -
 def test_masks_and_elements(selecting: Path, own: pd.DataFrame, tmp_path: Path) -> None:
     table = own.iloc[[3, 50]]
     predicted(selecting, tmp_path / "out", "--bed", bed_of(table, tmp_path / "w.bed"), "--budget-fraction", "0.25")
-    masks = MaskSet.load(tmp_path / "out" / "masks.npz")
+    masks = BinScores.load(tmp_path / "out" / "masks.npz")
     assert masks.gene_ids == ("G003", "G050")
     assert masks.values.shape == (2, 16)
     elements = pd.read_csv(tmp_path / "out" / "elements_per_gene.bed", sep="\t", comment="#", header=None)
