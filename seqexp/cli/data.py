@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqexp.core.errors import ConfigError
 from seqexp.core.files import move_files
-from seqexp.recipes.runner import Prepared, Reporter, StepFunction, StepResult, prepare
+from seqexp.recipes.runner import Prepared, Reporter, StepKind, StepResult, prepare
 from seqexp.recipes.schema import find_recipe, load_recipe, shipped_recipes
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def _add_check(commands: Any) -> None:
     parser.set_defaults(run=_check)
 
 
-def step_functions() -> dict[str, StepFunction]:
+def step_functions() -> dict[str, StepKind]:
     """All steps that recipes may use, by name."""
     from seqexp.dna.genome.prepare import STEPS
     from seqexp.histology.slides.prepare import STEPS as HISTOLOGY_STEPS
 
-    return {**STEPS, **HISTOLOGY_STEPS, "simulate": simulate}
+    return {**STEPS, **HISTOLOGY_STEPS, "simulate": StepKind(simulate)}
 
 
 def simulate(folder: Path, **settings: Any) -> StepResult:
@@ -189,6 +189,9 @@ def _list(arguments: argparse.Namespace) -> int:
         only_mirror = sum(source.url is None for source in recipe.sources)
         if not recipe.sources:
             where = "made on this machine"
+        elif recipe.origins:
+            num_origins = len(recipe.from_origins().sources)
+            where = f"{len(recipe.sources)} files from --mirror, or made from {num_origins} public ones"
         elif only_mirror:
             where = f"{len(recipe.sources)} files, {only_mirror} only from --mirror"
         else:

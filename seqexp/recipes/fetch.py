@@ -124,5 +124,5 @@ def _check(source: Source, size: int, sha256: str, where: str) -> None:
             f"{source.name} has sha256 {sha256}",
             where=where,
             expected=f"sha256 {source.sha256}",
-            fix="the file was changed or damaged: take the published one",
+            fix="the file was changed or damaged: take the published one, or prepare another folder from the new one",
         )

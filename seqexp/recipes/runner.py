@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from seqexp import __version__
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import inside
 from seqexp.core.lock import own_folder
@@ -22,6 +21,9 @@ from seqexp.recipes.lock import FileRecord, Lock, read_lock
 from seqexp.recipes.schema import LOCK_FILE, Recipe, Source, Step
 
 _SPARE_BYTES = 50_000_000
+# What identities of steps begin with: the release that first wrote lock files of this kind. It stays as it is, so that
+# a new release finds prepared folders finished; a step that writes other content carries a higher version of its own.
+_IDENTITY = "0.1.0"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,20 @@ class StepResult:
     notes: tuple[str, ...] = ()
 
 
-# A step gets the dataset folder and its parameters from the recipe.
-StepFunction = Callable[..., StepResult]
+@dataclass(frozen=True)
+class StepKind:
+    """A kind of step that recipes may name.
+
+    Parameters
+    ----------
+    function : callable
+        Gets the dataset folder and its parameters from the recipe, and answers with a :class:`StepResult`.
+    version : int
+        Raised by whoever changes what the step writes for the same input: prepared folders then run it again.
+    """
+
+    function: Callable[..., StepResult]
+    version: int = 1
 
 
 class Reporter:
@@ -71,7 +85,7 @@ class Prepared:
 def prepare(
     recipe: Recipe,
     out: str | Path,
-    steps: Mapping[str, StepFunction],
+    steps: Mapping[str, StepKind],
     mirror: str | Path | None = None,
     *,
     reporter: Reporter | None = None,
@@ -86,9 +100,10 @@ def prepare(
     out : path
         Dataset folder; its description appears in it last, and is absent while anything is unfinished.
     steps : mapping
-        Functions by the names that recipes use.
+        Kinds of steps by the names that recipes use.
     mirror : path, optional
-        Folder holding the sources by their mirror paths, for work without a network.
+        Folder holding the sources by their mirror paths, for work without a network. Where none is given, and none was
+        when the folder was prepared, files that are served nowhere are made from their origins, if the recipe says how.
     reporter : Reporter, optional
         Where to tell progress.
     patience : Patience, optional
@@ -104,14 +119,17 @@ def prepare(
     """
     folder, reporter = Path(out), reporter or Reporter()
     mirror = _checked_mirror(mirror)
-    _check_steps(recipe, steps)
+    _check_steps(recipe.from_origins(), steps)
     with own_folder(folder):
-        return _prepare(recipe, steps, read_lock(folder, recipe.name), mirror, reporter=reporter, patience=patience)
+        lock = read_lock(folder, recipe.name)
+        if mirror is None and not _has_mirrored(recipe, lock):
+            recipe = recipe.from_origins()
+        return _prepare(recipe, steps, lock, mirror, reporter=reporter, patience=patience)
 
 
 def _prepare(
     recipe: Recipe,
-    steps: Mapping[str, StepFunction],
+    steps: Mapping[str, StepKind],
     lock: Lock,
     mirror: Path | None,
     *,
@@ -120,7 +138,7 @@ def _prepare(
 ) -> Prepared:
     missing = [source for source in recipe.sources if not lock.has_source(source.name, source.sha256)]
     result = Prepared(lock.folder / recipe.dataset_file)
-    if missing or not _all_done(recipe, lock):
+    if missing or not _all_done(recipe, steps, lock):
         _check_disk(recipe, missing, lock.folder, mirror)
         lock.write()  # first: a step may write the description itself and be killed before its end is recorded
         result.dataset.unlink(missing_ok=True)
@@ -135,13 +153,18 @@ def _prepare(
     return result
 
 
+def _has_mirrored(recipe: Recipe, lock: Lock) -> bool:
+    """Whether the folder holds all that only a mirror has."""
+    return all(lock.has_source(source.name, source.sha256) for source in recipe.sources if source.url is None)
+
+
 def _checked_mirror(mirror: str | Path | None) -> Path | None:
     if mirror is not None and not Path(mirror).is_dir():
         raise DataError("no such mirror folder", where=mirror, expected="a folder with the files of the recipe")
     return None if mirror is None else Path(mirror)
 
 
-def _check_steps(recipe: Recipe, steps: Mapping[str, StepFunction]) -> None:
+def _check_steps(recipe: Recipe, steps: Mapping[str, StepKind]) -> None:
     """Refuse unknown steps and parameters before anything is fetched."""
     for step in recipe.steps:
         if step.use not in steps:
@@ -149,28 +172,16 @@ def _check_steps(recipe: Recipe, steps: Mapping[str, StepFunction]) -> None:
                 f"unknown step {step.use!r}", where=recipe.path, expected="one of: " + ", ".join(sorted(steps))
             )
         _parameters(recipe, steps, step)
-        if LOCK_FILE in map(str.lower, _texts(step.parameters)):
+        if LOCK_FILE in map(str.lower, step.texts()):
             raise ConfigError(f"step {step.use} names {LOCK_FILE}", where=recipe.path, expected="files of the dataset")
 
 
-def _parameters(recipe: Recipe, steps: Mapping[str, StepFunction], step: Step) -> dict[str, Any]:
-    return call_arguments(steps[step.use], step.parameters, f"{recipe.path}, step {step.use}", "with.")
+def _parameters(recipe: Recipe, steps: Mapping[str, StepKind], step: Step) -> dict[str, Any]:
+    return call_arguments(steps[step.use].function, step.parameters, f"{recipe.path}, step {step.use}", "with.")
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in nested parameters."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-
-
-def _all_done(recipe: Recipe, lock: Lock) -> bool:
-    prints = _fingerprints(recipe, lock)
+def _all_done(recipe: Recipe, steps: Mapping[str, StepKind], lock: Lock) -> bool:
+    prints = _fingerprints(recipe, steps, lock)
     return all(lock.has_step(i, prints[i]) for i in range(len(recipe.steps)))
 
 
@@ -213,7 +224,7 @@ def _fetch_all(
         target.unlink(missing_ok=True)
         if part_path(target).exists():
             reporter.line(f"{source.name}: resuming")
-        fetched = fetch(source, target, mirror, reporter.progress(source.name), patience=patience)
+        fetched = fetch(_locked(source, lock), target, mirror, reporter.progress(source.name), patience=patience)
         lock.sources[source.name] = FileRecord.of(target, fetched.sha256, fetched.origin)
         lock.write()
         result.fetched.append(source.name)
@@ -221,16 +232,22 @@ def _fetch_all(
         reporter.line(f"{source.name}: {fetched.bytes:,} bytes, {checked}")
 
 
+def _locked(source: Source, lock: Lock) -> Source:
+    """The source with the sum that was recorded at its first fetch, where the recipe knows none."""
+    record = lock.sources.get(source.name)
+    return source if source.sha256 or record is None else replace(source, sha256=record.sha256)
+
+
 def _run_all(
-    recipe: Recipe, steps: Mapping[str, StepFunction], lock: Lock, reporter: Reporter, *, result: Prepared
+    recipe: Recipe, steps: Mapping[str, StepKind], lock: Lock, reporter: Reporter, *, result: Prepared
 ) -> None:
-    prints = _fingerprints(recipe, lock)
+    prints = _fingerprints(recipe, steps, lock)
     for index, step in enumerate(recipe.steps):
         if lock.has_step(index, prints[index]):
             result.skipped.append(step.use)
             reporter.line(f"{step.use}: already done")
         else:
-            done = steps[step.use](lock.folder, **_parameters(recipe, steps, step))
+            done = steps[step.use].function(lock.folder, **_parameters(recipe, steps, step))
             lock.add_step(index, prints[index], done.outputs, done.notes)
             lock.write()
             result.ran.append(step.use)
@@ -239,14 +256,16 @@ def _run_all(
         result.notes += lock.steps[index].notes
 
 
-def _fingerprints(recipe: Recipe, lock: Lock) -> list[str]:
-    """Identity of each step: version of seqexp, sums of all sources, and everything up to and with the step itself."""
+def _fingerprints(recipe: Recipe, steps: Mapping[str, StepKind], lock: Lock) -> list[str]:
+    """Identity of each step: sums of all sources, and everything up to and with the step itself and its version."""
     sums = {name: record.sha256 for name, record in lock.sources.items()}
     wanted = {source.name: sums.get(source.name) for source in recipe.sources}
-    digest = hashlib.sha256(json.dumps([__version__, wanted], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([_IDENTITY, wanted], sort_keys=True).encode())
     prints = []
     for step in recipe.steps:
-        digest.update(json.dumps([step.use, step.parameters], sort_keys=True, default=str).encode())
+        version = steps[step.use].version
+        identity = [step.use, step.parameters, *([version] if version > 1 else [])]
+        digest.update(json.dumps(identity, sort_keys=True, default=str).encode())
         prints.append(digest.hexdigest()[:16])
     return prints
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -65,6 +65,10 @@ class Step:
     use: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
+    def texts(self) -> Iterator[str]:
+        """All texts in its parameters, names of files among them."""
+        return _texts(self.parameters)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -85,6 +89,10 @@ class Recipe:
         Free space needed for everything together, when the sizes of the sources do not say it.
     path : Path
         The file it was read from.
+    origins : tuple of Source
+        Public files that ``steps_from_origins`` make the sources from that are served nowhere as they are.
+    steps_from_origins : tuple of Step
+        Run before ``steps`` where there is no mirror.
     """
 
     name: str
@@ -96,6 +104,16 @@ class Recipe:
     disk_bytes: int | None
     path: Path
     dataset_file: str = DATASET_FILES[0]
+    origins: tuple[Source, ...] = ()
+    steps_from_origins: tuple[Step, ...] = ()
+
+    def from_origins(self) -> Recipe:
+        """The recipe that a machine without a mirror follows: sources that are served nowhere are made by steps."""
+        if not self.origins:
+            return self
+        served = tuple(source for source in self.sources if source.url is not None)
+        steps = (*self.steps_from_origins, *self.steps)
+        return replace(self, sources=(*self.origins, *served), steps=steps, origins=(), steps_from_origins=())
 
 
 def find_recipe(name: str) -> Path:
@@ -128,9 +146,11 @@ def load_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path)
     content = build(_Content, load_yaml(path), path)
-    sources = tuple(_source(entry, f"{path}, source {i + 1}") for i, entry in enumerate(content.sources or []))
-    steps = tuple(_step(entry, f"{path}, step {i + 1}") for i, entry in enumerate(content.steps or []))
-    names = [PurePosixPath(source.name).as_posix().lower() for source in sources]
+    sources = _sources(content.sources, path)
+    steps = _steps(content.steps, path)
+    made = content.without_mirror or _OriginsContent()
+    origins, steps_from_origins = _sources(made.sources, path), _steps(made.steps, path)
+    names = [PurePosixPath(source.name).as_posix().lower() for source in (*sources, *origins)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ConfigError(
@@ -138,6 +158,8 @@ def load_recipe(path: str | Path) -> Recipe:
             where=path,
             expected="every name once, also where capitals make no difference",
         )
+    if content.without_mirror is not None:
+        _require_all_made(sources, origins, steps_from_origins, path)
     return Recipe(
         name=content.name,
         description=content.description.strip(),
@@ -148,7 +170,17 @@ def load_recipe(path: str | Path) -> Recipe:
         disk_bytes=content.disk_bytes,
         path=path,
         dataset_file=content.dataset_file,
+        origins=origins,
+        steps_from_origins=steps_from_origins,
     )
+
+
+@dataclass(frozen=True)
+class _OriginsContent:
+    """The keys of ``without_mirror``: public files, and the steps that make of them what only a mirror holds."""
+
+    sources: list[Any] | None = None
+    steps: list[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +195,7 @@ class _Content:
     dataset: dict[str, Any] | None = None
     dataset_file: Literal["dataset.yaml", "slides.yaml"] = "dataset.yaml"
     disk_bytes: int | None = None
+    without_mirror: _OriginsContent | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +204,41 @@ class _StepContent:
 
     use: str
     parameters: dict[str, Any] | None = None
+
+
+def _sources(entries: list[Any] | None, path: Path) -> tuple[Source, ...]:
+    return tuple(_source(entry, f"{path}, source {i + 1}") for i, entry in enumerate(entries or []))
+
+
+def _steps(entries: list[Any] | None, path: Path) -> tuple[Step, ...]:
+    return tuple(_step(entry, f"{path}, step {i + 1}") for i, entry in enumerate(entries or []))
+
+
+def _require_all_made(
+    sources: tuple[Source, ...], origins: tuple[Source, ...], steps: tuple[Step, ...], path: Path
+) -> None:
+    """Whoever has no mirror must get every file: origins have addresses, and steps name what is served nowhere."""
+    named = {text for step in steps for text in step.texts()}
+    made = named | {f"{text}{index}" for text in named for index in (".fai", ".gzi")}  # written beside a FASTA
+    missing = [source.name for source in sources if source.url is None and source.name not in made]
+    missing += [source.name for source in origins if source.url is None]
+    if missing:
+        raise ConfigError(
+            f"without a mirror there is no {missing[0]}",
+            where=f"{path}, without_mirror",
+            expected="a url for every source there, and a step that names each file which has none",
+        )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _source(entry: Any, where: str) -> Source:

@@ -72,11 +72,11 @@ def test_check_reports_a_broken_dataset(small_recipe, tmp_path, capsys):
     assert track.name in "".join(capsys.readouterr())
 
 
-def test_without_a_mirror_yeast_says_what_is_needed(tmp_path, capsys):
-    assert main(["data", "prepare", "yeast", "--out", str(tmp_path / "yeast")]) == 2
+def test_what_is_served_nowhere_names_its_origin_and_the_mirror(tmp_path, capsys):
+    assert main(["data", "prepare", "k562_chr22", "--out", str(tmp_path / "k562")]) == 2
     error = capsys.readouterr().err
     assert "--mirror DIR" in error
-    assert "Ensembl" in error
+    assert "public slices of hg38" in error
 
 
 def test_an_unknown_recipe_lists_the_known(tmp_path, capsys):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.yaml import load_yaml
 from seqexp.recipes.download import Patience
-from seqexp.recipes.runner import StepResult, prepare
+from seqexp.recipes.runner import StepKind, StepResult, prepare
 from seqexp.recipes.schema import LOCK_FILE, load_recipe
 
 RECIPE = """
@@ -51,7 +53,14 @@ def world(tmp_path):
 
     World = namedtuple("World", "recipe out mirror steps calls root")
     recipe = load_recipe(tmp_path / "recipe.yaml")
-    return World(recipe, tmp_path / "out", tmp_path / "mirror", {"join": join, "upper": upper}, calls, tmp_path)
+    return World(
+        recipe,
+        tmp_path / "out",
+        tmp_path / "mirror",
+        {"join": StepKind(join), "upper": StepKind(upper)},
+        calls,
+        tmp_path,
+    )
 
 
 def run(world, **changes):
@@ -86,7 +95,7 @@ def test_a_step_that_fails_leaves_no_dataset_and_is_done_again_alone(world):
         raise DataError("no room")
 
     with pytest.raises(DataError, match="no room"):
-        run(world, steps={**world.steps, "upper": broken})
+        run(world, steps={**world.steps, "upper": StepKind(broken)})
     assert not (world.out / "dataset.yaml").exists()
     world.calls.clear()
     result = run(world)
@@ -108,8 +117,8 @@ def test_a_step_that_writes_the_description_may_be_killed_before_its_record(worl
         return StepResult(("dataset.yaml",))
 
     with pytest.raises(KeyboardInterrupt):
-        run(world, recipe=recipe, steps={"whole": killed})
-    assert run(world, recipe=recipe, steps={"whole": whole}).ran == ["whole"]
+        run(world, recipe=recipe, steps={"whole": StepKind(killed)})
+    assert run(world, recipe=recipe, steps={"whole": StepKind(whole)}).ran == ["whole"]
 
 
 def test_a_source_that_fails_keeps_the_others(world):
@@ -151,6 +160,35 @@ def test_changed_parameters_run_the_step_and_all_later_ones(world):
     assert (world.out / "upper.txt").read_text() == "BB\n"
 
 
+def test_a_release_of_seqexp_leaves_prepared_folders_finished(world, monkeypatch):
+    run(world)
+    world.calls.clear()
+    monkeypatch.setattr("seqexp.__version__", "99.0.0")
+    run(world)
+    assert world.calls == []
+
+
+def test_folders_prepared_by_the_first_release_are_finished(world):
+    run(world)
+    sums = {name: hashlib.sha256(text).hexdigest() for name, text in (("a.txt", b"aa\n"), ("deep/b.txt", b"bb\n"))}
+    digest, found = hashlib.sha256(json.dumps(["0.1.0", sums], sort_keys=True).encode()), []
+    for step in world.recipe.steps:
+        digest.update(json.dumps([step.use, step.parameters], sort_keys=True, default=str).encode())
+        found.append(digest.hexdigest()[:16])
+    assert [step["fingerprint"] for step in json.loads((world.out / LOCK_FILE).read_text())["steps"]] == found
+
+
+@pytest.mark.parametrize(("name", "again"), [("join", ["join", "upper"]), ("upper", ["upper"])])
+def test_a_new_version_of_a_step_runs_it_and_all_later_ones(world, name, again):
+    run(world)
+    world.calls.clear()
+    changed = {**world.steps, name: replace(world.steps[name], version=2)}
+    run(world, steps=changed)
+    assert world.calls == again
+    run(world, steps=changed)
+    assert world.calls == again
+
+
 def test_a_changed_dataset_description_is_rewritten_alone(world):
     run(world)
     world.calls.clear()
@@ -167,10 +205,10 @@ def test_dataset_is_absent_while_work_is_unfinished(world):
 
     def watching(folder: Path, source: str, output: str) -> StepResult:
         seen.append((folder / "dataset.yaml").exists())
-        return world.steps["upper"](folder, source, output)
+        return world.steps["upper"].function(folder, source, output)
 
     (world.out / "upper.txt").unlink()
-    run(world, steps={**world.steps, "upper": watching})
+    run(world, steps={**world.steps, "upper": StepKind(watching)})
     assert seen == [False]
     assert (world.out / "dataset.yaml").exists()
 
@@ -256,10 +294,70 @@ def test_broken_downloads_resume_across_runs(world, server):
     assert len(server.requests) == 1
 
 
+ORIGINS = """
+without_mirror:
+  sources: [{name: raw.txt, url: 'URL/raw.txt', licence: none}]
+  steps:
+    - {use: cut, with: {source: raw.txt, outputs: [a.txt, deep/b.txt]}}
+"""
+
+
+@pytest.fixture
+def two_ways(world, server):
+    """The recipe of ``world``, whose files can also be made from one that a server has."""
+
+    def cut(folder: Path, source: str, outputs: list[str]) -> StepResult:
+        world.calls.append("cut")
+        for name, line in zip(outputs, (folder / source).read_text().splitlines(), strict=True):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(line + "\n")
+        return StepResult(tuple(outputs))
+
+    (world.root / "two.yaml").write_text(RECIPE + ORIGINS.replace("URL", server.url))
+    server.serve("/raw.txt", b"aa\nbb\n")
+    steps = {**world.steps, "cut": StepKind(cut)}
+    return world._replace(recipe=load_recipe(world.root / "two.yaml"), steps=steps)
+
+
+def test_what_is_served_nowhere_is_made_from_its_origins(two_ways, server):
+    result = run(two_ways, mirror=None)
+    assert result.fetched == ["raw.txt"]
+    assert result.ran == two_ways.calls == ["cut", "join", "upper"]
+    assert (two_ways.out / "upper.txt").read_text() == "AA\nBB\n"
+    locked = json.loads((two_ways.out / LOCK_FILE).read_text())["sources"]["raw.txt"]["sha256"]
+    assert locked == hashlib.sha256(b"aa\nbb\n").hexdigest()  # a sum that the recipe does not know
+    server.requests.clear()
+    assert run(two_ways, mirror=None).ran == []
+    assert server.requests == []
+
+
+def test_a_mirror_brings_what_it_holds_ready(two_ways, server):
+    assert run(two_ways).ran == ["join", "upper"]
+    assert run(two_ways, mirror=None).ran == []  # and is not needed again
+    assert server.requests == []
+
+
+def test_a_locked_sum_is_checked_when_the_file_is_fetched_again(two_ways, server):
+    run(two_ways, mirror=None)
+    (two_ways.out / "raw.txt").unlink()
+    server.serve("/raw.txt", b"cc\ndd\n")
+    with pytest.raises(DataError, match="sha256"):
+        run(two_ways, mirror=None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("[a.txt, deep/b.txt]}}", "[a.txt]}}"), ("url: 'URL/raw.txt'", "mirror: raw.txt")]
+)
+def test_origins_that_do_not_make_everything_are_refused(world, old, new):
+    (world.root / "two.yaml").write_text(RECIPE + ORIGINS.replace(old, new))
+    with pytest.raises(ConfigError, match="without a mirror there is no"):
+        load_recipe(world.root / "two.yaml")
+
+
 KILLED = """
 import os, sys
 from pathlib import Path
-from seqexp.recipes.runner import StepResult, prepare
+from seqexp.recipes.runner import StepKind, StepResult, prepare
 from seqexp.recipes.schema import load_recipe
 
 def join(folder, inputs, output):
@@ -270,7 +368,7 @@ def upper(folder, source, output):
     (folder / output).write_text("half")
     os._exit(9)
 
-prepare(load_recipe(sys.argv[1]), sys.argv[2], {"join": join, "upper": upper}, sys.argv[3])
+prepare(load_recipe(sys.argv[1]), sys.argv[2], {"join": StepKind(join), "upper": StepKind(upper)}, sys.argv[3])
 """
 
 

@@ -104,6 +104,11 @@ class BgzipBytes(FastaBytes):
         skipped = offset - int(self._edges[first])
         return text[skipped : skipped + end - offset]
 
+    def block_offsets(self) -> list[tuple[int, int]]:
+        """Where each block with text begins, in the file and in the text."""
+        starts, edges = self._starts[:-1].tolist(), self._edges.tolist()
+        return [(start, edges[i]) for i, start in enumerate(starts) if edges[i + 1] > edges[i]]
+
     def _walk(self) -> tuple[list[int], list[int]]:
         """Offset of every block in the file, and length of its text, from one block to the next."""
         starts, sizes, at = [], [], 0

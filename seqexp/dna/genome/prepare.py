@@ -1,10 +1,10 @@
-"""Steps that recipes are made of: gene tables, joins with an annotation, filtered BED, tracks per DNA copy."""
+"""Steps that recipes are made of: gene tables, joins with an annotation, filtered BED, tracks per DNA copy, packing."""
 
 from __future__ import annotations
 
 import gzip
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -15,7 +15,10 @@ from seqexp.core.errors import DataError
 from seqexp.core.files import atomic_path, inside
 from seqexp.core.tables import is_missing, numbers, parse_numbers, read_table, whole_numbers
 from seqexp.dna.genome.bed_rows import read_rows, whole_positions
+from seqexp.dna.genome.prepare_expression import counts_to_tpm
 from seqexp.dna.genome.prepare_features import nucleosome_depleted
+from seqexp.dna.genome.prepare_fragments import fragment_tracks
+from seqexp.dna.genome.prepare_sequence import rename_chromosomes
 from seqexp.dna.genome.prepare_tables import (
     covered_rows,
     join_annotation,
@@ -24,7 +27,7 @@ from seqexp.dna.genome.prepare_tables import (
     write_table,
 )
 from seqexp.dna.genome.prepare_tracks import copy_ratio, parse_segment, scale_track
-from seqexp.recipes.runner import StepResult
+from seqexp.recipes.runner import StepKind, StepResult
 
 _BLOCK = 1 << 22
 
@@ -283,6 +286,14 @@ def decompress(folder: Path, source: str, output: str) -> StepResult:
     return StepResult((output,))
 
 
+def compress(folder: Path, source: str, output: str) -> StepResult:
+    """Pack a file with gzip, without name and time in its head, so that equal files stay equal."""
+    path = inside(folder, source)
+    with atomic_path(inside(folder, output)) as temporary:
+        temporary.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    return StepResult((output,))
+
+
 def _folds(path: Path, gene_id: str, column: str, genes: pd.Series) -> pd.Series:
     """Published split of each gene (G,), missing where the table does not know the gene."""
     frame = read_table(path, separator=",")
@@ -321,11 +332,15 @@ def _write_genes(genes: pd.DataFrame, folder: Path, output: str, notes: list[str
     return StepResult((output,), (*notes, f"{len(genes)} genes kept"))
 
 
-STEPS: dict[str, Callable[..., StepResult]] = {
-    "gene_table": gene_table,
-    "cage_genes": cage_genes,
-    "copy_corrected": copy_corrected,
-    "restrict_bed": restrict_bed,
-    "nucleosome_depleted": nucleosome_depleted,
-    "decompress": decompress,
+STEPS = {
+    "gene_table": StepKind(gene_table),
+    "cage_genes": StepKind(cage_genes),
+    "copy_corrected": StepKind(copy_corrected),
+    "restrict_bed": StepKind(restrict_bed),
+    "nucleosome_depleted": StepKind(nucleosome_depleted),
+    "decompress": StepKind(decompress),
+    "compress": StepKind(compress),
+    "rename_chromosomes": StepKind(rename_chromosomes),
+    "fragment_tracks": StepKind(fragment_tracks),
+    "counts_to_tpm": StepKind(counts_to_tpm),
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from seqexp.core.files import inside
 from seqexp.histology.slides.flat import DEFAULT_MAX_MPX
 from seqexp.histology.slides.slide import Slide
 from seqexp.histology.slides.tiling import tile_image
-from seqexp.recipes.runner import StepResult
+from seqexp.recipes.runner import StepKind, StepResult
 
 
 def tile_images(
@@ -50,4 +50,4 @@ def tile_images(
     return StepResult(tuple(images), tuple(notes))
 
 
-STEPS: dict[str, Callable[..., StepResult]] = {"tile_images": tile_images}
+STEPS = {"tile_images": StepKind(tile_images)}
