@@ -153,7 +153,7 @@ class RunConfig(LightningCLI):
         check_settings(self.settings)
         require_logger_packages(self.settings["trainer"].get("logger"))
         try:
-            self.config_init = self.parser.instantiate_classes(self.config)
+            self.config_init = self.parser.instantiate(self.config)
         except Exception as error:
             raise refusal(error) from error
         self.datamodule = self.config_init["data"]

@@ -23,10 +23,9 @@ from seqexp.core.process import Process, _started
 @pytest.fixture
 def other() -> Iterator[Process]:
     """Another process of this machine, alive."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield replace(Process.current(), pid=child.pid, started=_started(child.pid), command="seqexp fit")
-    child.kill()
-    child.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        yield replace(Process.current(), pid=child.pid, started=_started(child.pid), command="seqexp fit")
+        child.kill()
 
 
 def hold(folder: Path, holder: Process) -> None:

@@ -1,11 +1,10 @@
-"""Windows of a FASTA against plain slicing of the text it was written from, and against kipoiseq."""
+"""Windows of a FASTA against plain slicing of the text it was written from."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from Bio import bgzf
-from kipoiseq.extractors import FastaStringExtractor
 
 from seqexp.dna.genome.interval import Interval
 from seqexp.dna.genome.reference import Reference
@@ -92,17 +91,3 @@ def test_whole_chromosome_and_long_window(kind: str, genome: dict[str, str], ref
     padded = "N" * 70_000 + genome["chr1"].upper() + "N" * 70_000
     expected = "".join(PAIRS.get(letter, letter) for letter in reversed(padded))
     assert references[kind].sequence(interval) == expected
-
-
-@pytest.mark.parametrize("kind", ["plain", "bgzip"])
-def test_equal_to_kipoiseq(kind: str, references: dict[str, Reference]) -> None:
-    reference = references[kind]
-    extractor = FastaStringExtractor(str(reference.path), use_strand=True, force_upper=True)
-    rng = np.random.default_rng(3)
-    for _ in range(1_500):
-        chrom = str(rng.choice(["chr1", "chrX"]))
-        start = int(rng.integers(0, SIZES[chrom] - 1))
-        end = int(rng.integers(start + 1, min(SIZES[chrom], start + 900) + 1))
-        interval = Interval(chrom, start, end, str(rng.choice(["+", "-"])), "name")
-        assert reference.sequence(interval) == extractor.extract(interval.to_kipoiseq()), interval
-        assert Interval.from_kipoiseq(interval.to_kipoiseq()) == interval

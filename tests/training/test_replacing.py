@@ -124,10 +124,9 @@ def test_killed_before_the_first_checkpoint(kept: list[str], finished: Path, tmp
 @pytest.fixture
 def other() -> Iterator[Process]:
     """Another process of this machine, alive."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield replace(Process.current(), pid=child.pid, started=_started(child.pid), command="seqexp fit")
-    child.kill()
-    child.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        yield replace(Process.current(), pid=child.pid, started=_started(child.pid), command="seqexp fit")
+        child.kill()
 
 
 @pytest.mark.parametrize("flags", [[], ["--overwrite"], ["--resume"]])

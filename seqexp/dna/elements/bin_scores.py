@@ -242,7 +242,7 @@ class BinScores:
         """
         expected = "masks.npz of a run"
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
                 held = dict(content)
             if int(held["version"]) != _VERSION:
                 raise DataError(f"masks of version {int(held['version'])}", where=path, expected=f"version {_VERSION}")

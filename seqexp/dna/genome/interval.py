@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 
 from seqexp.core.errors import DataError
 from seqexp.core.tables import MAX_POSITION_BP
@@ -103,14 +102,3 @@ class Interval:
         if not self.overlaps(other):
             return None
         return replace(self, start=max(self.start, other.start), end=min(self.end, other.end))
-
-    def to_kipoiseq(self) -> Any:
-        """The same interval as a ``kipoiseq.Interval``."""
-        from kipoiseq import Interval as KipoiseqInterval  # slow to import, and only needed here
-
-        return KipoiseqInterval(self.chrom, self.start, self.end, name=self.name, strand=self.strand)
-
-    @classmethod
-    def from_kipoiseq(cls, interval: Any) -> Interval:
-        """Build from a ``kipoiseq.Interval`` or any object with chrom, start, end, strand and name."""
-        return cls(interval.chrom, interval.start, interval.end, interval.strand or ".", interval.name or "")

@@ -69,14 +69,3 @@ def test_overlap_and_intersection() -> None:
     assert not a.overlaps(Interval("c", 15, 15))
     assert a.intersection(Interval("c", 15, 30, "-")) == Interval("c", 15, 20, "+", "a")
     assert a.intersection(Interval("c", 20, 30)) is None
-
-
-def test_kipoiseq_round_trip() -> None:
-    from kipoiseq import Interval as KipoiseqInterval
-
-    interval = Interval("chr1", 10, 20, "-", "G1")
-    theirs = interval.to_kipoiseq()
-    assert isinstance(theirs, KipoiseqInterval)
-    assert (theirs.chrom, theirs.start, theirs.end, theirs.strand, theirs.name) == ("chr1", 10, 20, "-", "G1")
-    assert Interval.from_kipoiseq(theirs) == interval
-    assert Interval.from_kipoiseq(KipoiseqInterval("chr1", 3, 9)) == Interval("chr1", 3, 9)

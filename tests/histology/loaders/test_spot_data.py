@@ -133,7 +133,9 @@ def test_cache_is_used_again_and_made_anew_where_an_image_changes(tmp_path: Path
     picture = folder / "P1_1.png"
     from PIL import Image
 
-    Image.new("RGB", Image.open(picture).size, "white").save(picture)
+    with Image.open(picture) as opened:
+        size = opened.size
+    Image.new("RGB", size, "white").save(picture)
     white = data(dataset=folder)
     assert len(list((folder / "cache").iterdir())) == 5
     assert (white.patches[white.fold.spots.rows_of("P1_1")] == 255).all()
