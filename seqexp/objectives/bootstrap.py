@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,21 +57,36 @@ def bootstrap_interval(
     arrays = [np.asarray(column) for column in columns]
     if not arrays or len({len(a) for a in arrays}) != 1:
         raise DataError(f"columns of lengths {[len(a) for a in arrays]} to resample", expected="equal lengths")
-    value = float(statistic(*arrays))
-    draws = _draws(len(arrays[0]), groups, num_resamples, np.random.default_rng(seed))
-    values = np.array([statistic(*(a[rows] for a in arrays)) for rows in draws], dtype=np.float64)
+    draws = resampled_rows(len(arrays[0]), groups, num_resamples, seed)
+    values = [statistic(*(a[rows] for a in arrays)) for rows in draws]
+    return percentile_interval(float(statistic(*arrays)), values, level)
+
+
+def percentile_interval(value: float, resampled: Sequence[float], level: float = 0.95) -> Bound:
+    """A figure with its interval, from its values on the rows of :func:`resampled_rows`.
+
+    NaN interval when more than half of the values are undefined, or there are none.
+    """
+    values = np.asarray(resampled, dtype=np.float64)
     defined = values[np.isfinite(values)]
-    num_undefined = num_resamples - len(defined)
-    if len(defined) <= num_resamples / 2:
+    num_undefined = len(values) - len(defined)
+    if len(defined) <= len(values) / 2:
         return Bound(value, float("nan"), float("nan"), num_undefined)
     low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return Bound(value, float(low), float(high), num_undefined)
 
 
-def _draws(num: int, groups: ArrayLike | None, times: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Row numbers of each resample; none at all where nothing can be resampled."""
+def resampled_rows(
+    num: int, groups: ArrayLike | None = None, num_resamples: int = 1000, seed: int = 0
+) -> list[NDArray[np.int64]]:
+    """Row numbers of each resample of ``num`` rows; none at all where nothing can be resampled.
+
+    For figures that are not a function of the hall's: the caller computes them on these rows and hands the values to
+    :func:`percentile_interval`.
+    """
     if num == 0:
         return []
+    rng, times = np.random.default_rng(seed), num_resamples
     if groups is None:
         return [rng.integers(0, num, num) for _ in range(times)]
     labels = np.asarray(groups)

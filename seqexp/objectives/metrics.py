@@ -40,6 +40,11 @@ def pearson(prediction: ArrayLike, target: ArrayLike) -> float:
     return float(np.clip(x @ y, -1.0, 1.0))
 
 
+def pearson_lead(prediction: ArrayLike, other: ArrayLike, target: ArrayLike) -> float:
+    """:func:`pearson` of one prediction less that of another of the same target."""
+    return pearson(prediction, target) - pearson(other, target)
+
+
 def spearman(prediction: ArrayLike, target: ArrayLike) -> float:
     """Rank correlation with ties averaged; NaN where :func:`pearson` is, or where a value is NaN."""
     return pearson(rankdata(prediction, nan_policy="propagate"), rankdata(target, nan_policy="propagate"))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from seqexp.objectives.bootstrap import Bound
 
-Array = NDArray[np.float64]
+UNDEFINED = Bound(math.nan, math.nan, math.nan, 0)  # a difference where there is nothing to compare with
 
 
 class Score(NamedTuple):
@@ -88,26 +86,26 @@ class ModelTable:
     verdict: Verdict
 
 
+def best_baseline(scores: Mapping[str, Score], labels: Mapping[str, str]) -> str | None:
+    """Key of the naive baseline with the highest value; None where none has one."""
+    known = {key: own.value for key, own in scores.items() if key in labels and not math.isnan(own.value)}
+    return max(known, key=lambda key: known[key], default=None)
+
+
 def model_table(
-    named: Mapping[str, Array],
-    labels: Mapping[str, str],
-    score: Callable[[Array], Score],
-    paired: Callable[[Array, Array], Bound],
-    *,
-    figure: str,
+    scores: Mapping[str, Score], labels: Mapping[str, str], difference: Bound, *, figure: str
 ) -> ModelTable:
-    """Score predictions beside each other.
+    """The model, its controls and the naive baselines beside each other.
 
     Parameters
     ----------
-    named : mapping
-        Predictions of all rows by name, those of the model first; naive baselines under their key in ``labels``.
+    scores : mapping
+        By name, those of the model first; naive baselines under their key in ``labels``.
     labels : mapping
         Key of a baseline, as in ``metrics.json``, to what people call it.
-    score : callable
-        Predictions to their :class:`Score`.
-    paired : callable
-        Two predictions to the difference of their values, with its interval over the same resampled rows.
+    difference : Bound
+        Value of the model less that of :func:`best_baseline`, with its interval over the same resampled rows;
+        :data:`UNDEFINED` without a baseline.
     figure : str
         What the values are called in ``metrics.json``, such as ``pearson``.
 
@@ -117,20 +115,15 @@ def model_table(
         Its metrics are ``baseline_KEY_FIGURE`` with ``_low`` and ``_high``, ``baseline_KEY_mse``,
         ``best_baseline_FIGURE``, and ``lead_over_baseline`` with ``_low`` and ``_high``. What is not defined is NaN.
     """
-    scores = {name: score(values) for name, values in named.items()}
     rows = pd.DataFrame([{"name": labels.get(name, name), **own._asdict()} for name, own in scores.items()])
     metrics: dict[str, float] = {}
-    baselines = {key: own for key, own in scores.items() if key in labels}
-    for key, own in baselines.items():
-        ends = {figure: own.value, f"{figure}_low": own.low, f"{figure}_high": own.high, "mse": own.mse}
-        metrics |= {f"baseline_{key}_{end}": float(value) for end, value in ends.items()}
-    known = {key: own.value for key, own in baselines.items() if not math.isnan(own.value)}
-    best: Any = max(known, key=lambda key: known[key], default=None)
-    first = next(iter(named))
-    undefined = Bound(math.nan, math.nan, math.nan, 0)
-    difference = undefined if best is None else paired(named[first], named[best])
-    other = math.nan if best is None else known[best]
-    verdict = Verdict("" if best is None else labels[best], scores[first].value, other, difference)
+    for key, own in scores.items():
+        if key in labels:
+            ends = {figure: own.value, f"{figure}_low": own.low, f"{figure}_high": own.high, "mse": own.mse}
+            metrics |= {f"baseline_{key}_{end}": float(value) for end, value in ends.items()}
+    best = best_baseline(scores, labels)
+    other = math.nan if best is None else scores[best].value
+    verdict = Verdict("" if best is None else labels[best], next(iter(scores.values())).value, other, difference)
     metrics[f"best_baseline_{figure}"] = other
     metrics["lead_over_baseline"], metrics["lead_over_baseline_low"] = difference.value, difference.low
     metrics["lead_over_baseline_high"] = difference.high

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import pearsonr
 
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
-from seqexp.objectives.metrics import pearson
-from seqexp.objectives.model_table import Score, Verdict, model_table
+from seqexp.objectives.metrics import pearson, pearson_lead
+from seqexp.objectives.model_table import UNDEFINED, Score, Verdict, best_baseline, model_table
 
 RNG = np.random.default_rng(0)
 TARGET = RNG.normal(size=200)
@@ -22,7 +22,7 @@ def score(prediction: np.ndarray) -> Score:
 
 
 def paired(one: np.ndarray, other: np.ndarray) -> Bound:
-    return bootstrap_interval(lambda a, b, y: pearson(a, y) - pearson(b, y), one, other, TARGET, num_resamples=200)
+    return bootstrap_interval(pearson_lead, one, other, TARGET, num_resamples=200)
 
 
 def table(noise: float):
@@ -35,7 +35,9 @@ def table(noise: float):
 def test_the_paired_interval_decides(noise: float, word: str) -> None:
     """The noise is shared: intervals of either alone overlap, that of the difference does not hold 0."""
     named = table(noise)
-    made = model_table(named, LABELS, score, paired, figure="pearson")
+    scores = {name: score(values) for name, values in named.items()}
+    assert best_baseline(scores, LABELS) == "ridge"
+    made = model_table(scores, LABELS, paired(named["this model"], named["ridge"]), figure="pearson")
     assert made.verdict.word == word
     assert made.rows["name"].tolist() == ["this model", "control: c", "training mean", "a ridge"]
     r = {name: pearsonr(values, TARGET)[0] for name, values in named.items() if name != "mean"}
@@ -49,10 +51,11 @@ def test_the_paired_interval_decides(noise: float, word: str) -> None:
 
 
 def test_what_cannot_be_judged_says_why() -> None:
-    nothing = Bound(math.nan, math.nan, math.nan, 0)
-    assert "is not defined" in Verdict("a ridge", math.nan, 0.4, nothing).sentence("r", "genes")
+    assert "is not defined" in Verdict("a ridge", math.nan, 0.4, UNDEFINED).sentence("r", "genes")
     assert "too few genes" in Verdict("a ridge", 0.5, 0.4, Bound(0.1, math.nan, math.nan, 9)).sentence("r", "genes")
-    alone = model_table({"this model": TARGET, "mean": np.ones(200)}, LABELS, score, paired, figure="pearson")
+    scores = {"this model": score(TARGET), "mean": score(np.ones(200))}
+    assert best_baseline(scores, LABELS) is None
+    alone = model_table(scores, LABELS, UNDEFINED, figure="pearson")
     assert alone.verdict.word == ""
     assert "no naive baseline has a r" in alone.verdict.sentence("r", "genes")
     assert math.isnan(alone.metrics["lead_over_baseline"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.genome.interval import Interval
-from seqexp.objectives.bootstrap import Bound, bootstrap_interval
+from seqexp.objectives.bootstrap import Bound, percentile_interval, resampled_rows
 
 Spans = list[tuple[int, int]]
 
@@ -220,14 +220,13 @@ def overlap_bounds(per_gene: pd.DataFrame, num_resamples: int = 1000, seed: int 
     per_gene : DataFrame
         Table of :func:`compare`: whole genes are drawn, and their base pairs added up.
     """
-
-    def of(number: int) -> Callable[..., float]:
-        return lambda *counts: _figures(*(int(column.sum()) for column in counts))[number]
-
-    counts = [per_gene[name].to_numpy(np.int64) for name in ("elements_bp", "peaks_bp", "shared_bp")]
+    counts = per_gene[["elements_bp", "peaks_bp", "shared_bp"]].to_numpy(np.int64)
+    draws = resampled_rows(len(counts), num_resamples=num_resamples, seed=seed)
+    resampled = [_figures(*counts[rows].sum(axis=0).tolist()) for rows in draws]
+    whole = _figures(*counts.sum(axis=0).tolist())
     numbers = {"precision": 3, "recall": 4, "jaccard": 5}
     return {
-        name: bootstrap_interval(of(number), *counts, num_resamples=num_resamples, seed=seed)
+        name: percentile_interval(whole[number], [figures[number] for figures in resampled])
         for name, number in numbers.items()
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from seqexp.dna.evaluation.collect import Collected
 from seqexp.objectives.baselines import fit_ridge, mean_baseline
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
-from seqexp.objectives.metrics import pearson
-from seqexp.objectives.model_table import ModelTable, Score, model_table
+from seqexp.objectives.metrics import pearson, pearson_lead
+from seqexp.objectives.model_table import UNDEFINED, ModelTable, Score, best_baseline, model_table
 
 Array = NDArray[np.float64]
 
@@ -59,11 +58,7 @@ def score(collected: Collected, prediction: Array) -> Score:
 def lead(collected: Collected, one: Array, other: Array) -> Bound:
     """Test Pearson of predictions (R,) less that of others, with its interval over genes drawn for both at once."""
     target, test = collected.predictions["target"].to_numpy(float), collected.rows("test")
-
-    def difference(a: Array, b: Array, measured: Array) -> float:
-        return float(pearson(a, measured) - pearson(b, measured))
-
-    return bootstrap_interval(difference, one[test], other[test], target[test])
+    return bootstrap_interval(pearson_lead, one[test], other[test], target[test])
 
 
 def beside_baselines(collected: Collected, controls: dict[str, Array]) -> ModelTable:
@@ -77,4 +72,7 @@ def beside_baselines(collected: Collected, controls: dict[str, Array]) -> ModelT
     """
     named = {"this model": collected.predictions["prediction"].to_numpy(float)}
     named |= {f"control: {name}": values for name, values in controls.items()} | naive_predictions(collected)
-    return model_table(named, LABELS, partial(score, collected), partial(lead, collected), figure="pearson")
+    scores = {name: score(collected, values) for name, values in named.items()}
+    best = best_baseline(scores, LABELS)
+    difference = lead(collected, named["this model"], named[best]) if best else UNDEFINED
+    return model_table(scores, LABELS, difference, figure="pearson")

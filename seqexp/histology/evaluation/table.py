@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from seqexp.core.tables import read_table
 from seqexp.histology.evaluation.naive import LABELS
 from seqexp.histology.loaders.data import SpotData
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
-from seqexp.objectives.model_table import ModelTable, Score, model_table
+from seqexp.objectives.model_table import UNDEFINED, ModelTable, Score, best_baseline, model_table
 from seqexp.objectives.spatial import SpatialScores, column_pearson, defined_mean, spatial_scores
 
 Array = NDArray[np.float64]
@@ -36,7 +34,10 @@ def beside_baselines(data: SpotData, named: dict[str, Array]) -> ModelTable:
         Predictions (S, G) by name, those of the model first; baselines under their key in
         :data:`~seqexp.histology.evaluation.naive.LABELS`.
     """
-    return model_table(named, LABELS, partial(_row, data), partial(lead, data), figure="pcc_mean")
+    scores = {name: _row(data, values) for name, values in named.items()}
+    best = best_baseline(scores, LABELS)
+    difference = lead(data, named[next(iter(named))], named[best]) if best else UNDEFINED
+    return model_table(scores, LABELS, difference, figure="pcc_mean")
 
 
 def pooled_metrics(data: SpotData, named: dict[str, Array]) -> dict[str, float]:
@@ -101,4 +102,4 @@ def interval(per_gene: Array) -> tuple[float, float]:
 def mean_bound(per_gene: Array) -> Bound:
     """Mean over the genes (G,) where it is defined, with its 95 % bootstrap interval over them."""
     genes = per_gene[np.isfinite(per_gene)]
-    return bootstrap_interval(np.mean, genes) if len(genes) else Bound(math.nan, math.nan, math.nan, 0)
+    return bootstrap_interval(np.mean, genes) if len(genes) else UNDEFINED
