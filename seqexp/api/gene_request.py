@@ -34,15 +34,14 @@ def read_genes_of(path: Path) -> tuple[GeneTable, GeneColumns]:
     return GeneTable.read(path, columns), columns
 
 
-def find_genes(spec: DatasetSpec, names: Sequence[str]) -> GeneTable:
-    """Genes of a data set's annotation by id or name, in the order asked, whether they have expression or not.
+def find_genes(genes: GeneTable, names: Sequence[str]) -> GeneTable:
+    """Genes of an annotation by id or name, in the order asked.
 
     Raises
     ------
     DataError
         No gene is asked for, one is not there, or a name is that of several genes.
     """
-    genes = GeneTable.read(spec.genes, spec.columns)
     wanted = list(dict.fromkeys(strip_version(str(name)) for name in names))
     by_id = {gene_id: row for row, gene_id in enumerate(genes.frame["gene_id"].astype(str))}
     by_name = genes.frame.groupby(genes.frame["gene_name"].astype(str)).indices
@@ -51,13 +50,15 @@ def find_genes(spec: DatasetSpec, names: Sequence[str]) -> GeneTable:
         shown = ", ".join(absent[:_NUM_NAMED]) + (", …" if len(absent) > _NUM_NAMED else "")
         raise DataError(
             f"{len(absent):,} of {len(wanted):,} genes are not in the annotation: {shown}" if wanted else "no genes",
-            where=spec.genes,
+            where=genes.report.path,
             expected=f"ids or names of its {len(genes):,} genes, such as {', '.join(genes.frame['gene_id'].head(3))}",
         )
     twice = [name for name in wanted if name not in by_id and len(by_name[name]) > 1]
     if twice:
         ids = genes.frame["gene_id"].iloc[by_name[twice[0]]]
-        raise DataError(f"{len(ids)} genes are named {twice[0]}", where=spec.genes, expected=f"an id: {', '.join(ids)}")
+        raise DataError(
+            f"{len(ids)} genes are named {twice[0]}", where=genes.report.path, expected=f"an id: {', '.join(ids)}"
+        )
     rows = [by_id[name] if name in by_id else int(by_name[name][0]) for name in wanted]
     return genes.select(np.array(list(dict.fromkeys(rows)), dtype=np.int64))
 

@@ -11,6 +11,7 @@ import pandas as pd
 from seqexp.api.gene_request import covariates_of, find_genes, read_genes_of
 from seqexp.core.errors import ConfigError, DataError, SeqexpError
 from seqexp.dna.genome.dataset import DatasetSpec, load_dataset
+from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.laying import Laid, lay_on_genes, lay_on_intervals, lay_on_records
 from seqexp.dna.genome.opening import compare_sizes, require_window
 from seqexp.dna.genome.reference import Reference
@@ -33,8 +34,8 @@ class Request:
     ----------
     intervals : DataFrame or Path, optional
         chrom, start, end and, where known, strand and name; or a BED file.
-    genes : Path or sequence of str, optional
-        A GTF, GFF3, BED or table; or ids or names of genes of the data set's own annotation.
+    genes : Path, sequence of str or GeneTable, optional
+        A GTF, GFF3, BED or table; or genes of the data set's own annotation, by id or name, or looked up before.
     sequences : Path or mapping, optional
         A FASTA whose records are predicted; or DNA by name.
     fasta : Path, optional
@@ -46,7 +47,7 @@ class Request:
     """
 
     intervals: pd.DataFrame | Path | None = None
-    genes: Path | Sequence[str] | None = None
+    genes: Path | Sequence[str] | GeneTable | None = None
     sequences: Path | Mapping[str, str] | None = None
     fasta: Path | None = None
     tracks: Mapping[str, Path] = field(default_factory=dict)
@@ -116,7 +117,7 @@ def resolve(request: Request, facts: Fitted, dataset: Path) -> Given:
     DataError, ConfigError
         One message for whatever cannot be used.
     """
-    spec = _open_spec(dataset) if request.is_on_own_genome else None
+    spec = open_spec(dataset) if request.is_on_own_genome else None
     bases = _open_bases(request, spec)
     around_bp = facts.window_bp[:2]
     laid, covariates = _lay(request, facts, spec, bases, around_bp=around_bp)
@@ -133,7 +134,8 @@ def resolve(request: Request, facts: Fitted, dataset: Path) -> Given:
     return Given(laid, seen, windows, bases, spec, [*laid.notes, *notes, *told])
 
 
-def _open_spec(dataset: Path) -> DatasetSpec:
+def open_spec(dataset: Path) -> DatasetSpec:
+    """Description of a run's data set; a DataError that says what to do where it is gone."""
     try:
         return load_dataset(dataset)
     except SeqexpError as error:
@@ -172,7 +174,9 @@ def _lay(
         return lay_on_genes(genes, bases, around_bp), covariates
     assert request.genes is not None
     assert spec is not None
-    found = find_genes(spec, request.genes)
+    found = request.genes
+    if not isinstance(found, GeneTable):
+        found = find_genes(GeneTable.read(spec.genes, spec.columns), found)
     known = covariates_of(spec.expression_path or spec.genes, spec.columns, facts.covariates.names, spec=spec)
     return lay_on_genes(found, bases, around_bp), known
 
