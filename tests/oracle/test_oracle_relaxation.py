@@ -13,7 +13,8 @@ from torch import Tensor
 
 from seqexp.dna.selectors.beta import SAMPLE_EDGE, BetaFactor
 from seqexp.dna.selectors.kumaraswamy import Kumaraswamy
-from seqexp.dna.selectors.relaxation import RELAXATIONS, TEMPERATURE, HardConcrete, relax
+from seqexp.dna.selectors.masks import TEMPERATURE, HardConcrete
+from seqexp.dna.selectors.relaxation import RELAXATIONS, Relaxation
 
 PAIRS = [(0.5, 0.7), (1.0, 1.0), (2.0, 5.0), (2.0, 18.0), (10.0, 90.0), (36.7, 20.5), (300.0, 4.0)]
 WIDE = [*PAIRS, (0.05, 0.3), (0.05, 300.0), (300.0, 300.0), (4.0, 0.05)]
@@ -120,7 +121,7 @@ def test_gradients_of_draws_are_finite_differences_of_the_exact_expectation(
     torch.manual_seed(0)
     function = FUNCTIONS[name]
     concentrations = [torch.full((100_000,), value, requires_grad=True) for value in (alpha, beta)]
-    draws = relax(BetaFactor(*concentrations), relaxation).rsample()
+    draws = Relaxation(relaxation).of(BetaFactor(*concentrations)).rsample()
     if name == "root":  # whose slope at an exact zero is infinite, and no part of any expectation
         draws = draws[draws > 0]
     function(draws).sum().backward()
@@ -191,7 +192,7 @@ def test_nothing_breaks_over_concentrations_from_1e_minus_4_to_1e5(relaxation: s
     alpha.requires_grad_()
     beta.requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        made = relax(BetaFactor(alpha, beta), relaxation)
+        made = Relaxation(relaxation).of(BetaFactor(alpha, beta))
         divergence, draw, point = made.divergence(factor(1.0, 9.0)), made.rsample(), made.point()
     assert all(values.isfinite().all() for values in (divergence, draw, point))
     assert {values.dtype for values in (divergence, draw, point)} == {torch.float32}

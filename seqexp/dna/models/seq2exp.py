@@ -146,8 +146,13 @@ class Seq2Exp(nn.Module):
             "kept_bp": selection.kept_bins() * self.bin_bp,
             "contiguity": selection.contiguity(),
         }
+        if self.training:
+            self.selector.follow(selection)
         if self.selector.learns_signals:
-            penalties["signal"] = self.selector.agreement(hidden, self.binned(batch))
+            lesson = self.selector.evidence.lesson(hidden, self.binned(batch))
+            if self.training:
+                self.selector.evidence.observe(lesson)
+            penalties["signal"] = self.selector.evidence.agreement(lesson)
         return ModelOutput(prediction, penalties, selection, per_row={"mask": selection.mask})
 
     def predict_under(self, batch: SequenceBatch, mask: Tensor) -> Tensor:
@@ -179,7 +184,7 @@ class Seq2Exp(nn.Module):
 
     def memorise(self, batches: Iterable[SequenceBatch]) -> None:
         """Set the price of a base so that training windows keep the budget; without a budget nothing is read."""
-        if self.selector.budget is None:
+        if not self.selector.budget.is_common:
             return
         was_training = self.training
         self.eval()
@@ -215,7 +220,7 @@ class Seq2Exp(nn.Module):
         self.selector.calibrate(quantiles, levels)
         if isinstance(self.signal_stem, SignalStem):
             self.signal_stem.calibrate(quantiles[:num_tracks, int(torch.searchsorted(levels, torch.tensor(0.98)))])
-        seed_stem(self.stem, self.selector.signals, statistics)
+        seed_stem(self.stem, self.selector.evidence.signals, statistics)
 
     def binned(self, batch: SequenceBatch) -> Tensor:
         """Signals (B, N, T + K) of the selector's tracks and contacts per bin of the stem, by :func:`token_signals`."""

@@ -82,6 +82,35 @@ class BetaFactor:
         return bool(((self.alpha > 0) & (self.beta > 0) & self.alpha.isfinite() & self.beta.isfinite()).all())
 
 
+@dataclass(frozen=True)
+class Prior:
+    """What is thought of a bin before any evidence.
+
+    Parameters
+    ----------
+    mean : float
+        Share of bins expected to be elements.
+    precision : float
+        Weight of the prior, in observations.
+    """
+
+    mean: float = 0.1
+    precision: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mean < 1 or self.precision <= 0:
+            raise ConfigError(
+                f"mean {self.mean}, precision {self.precision}",
+                where="selector: prior",
+                expected="a share of bins between 0 and 1, and a positive precision",
+            )
+
+    def factor(self, like: Tensor) -> BetaFactor:
+        """The Beta of every bin."""
+        mean = torch.full_like(like, self.mean, dtype=torch.float32)
+        return BetaFactor.from_mean(mean, torch.full_like(mean, self.precision))
+
+
 def product(*factors: BetaFactor) -> BetaFactor:
     """Normalised product of densities: natural parameters add; Beta(1, 1) changes nothing.
 

@@ -46,6 +46,11 @@ class SignalContext(nn.Module):
         """Log-odds (B, N) of an element, background taken out."""
         return unmixed(self.predicted(evidence), self.floor.clone())
 
+    @torch.no_grad()
+    def observe(self, evidence: Tensor) -> None:
+        """Move the running level of the background with the evidence (B, N, T) of a training step."""
+        self.floor.lerp_(lower_quartile(torch.sigmoid(self.predicted(evidence))), FLOOR_RATE)
+
     def loss(self, evidence: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
         """Mean cross-entropy () in nats of what the sequence says (B, N), over known bins (B, N).
 
@@ -58,8 +63,6 @@ class SignalContext(nn.Module):
         known : bool Tensor (B, N)
         """
         logit = self.predicted(evidence.detach())
-        if self.training:
-            self.floor.lerp_(lower_quartile(torch.sigmoid(logit.detach())), FLOOR_RATE)
         loss = functional.binary_cross_entropy_with_logits(logit, wanted.detach(), reduction="none")
         return (loss * known).sum() / known.sum().clamp_min(1)
 

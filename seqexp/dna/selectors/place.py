@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,6 +12,30 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.selectors.signal import SignalEvidence, inverse_softplus
 
 DISTANCE_SCALE_BP = 1000.0
+
+
+@dataclass(frozen=True)
+class PlaceSettings:
+    """The view of where a bin lies.
+
+    Parameters
+    ----------
+    contact_weight : float
+        Initial weight of every contact channel, positive.
+    distance_weight : float, optional
+        Initial weight of the distance on both sides of the TSS, positive; None leaves distance out.
+    """
+
+    contact_weight: float = 0.5
+    distance_weight: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.contact_weight <= 0 or (self.distance_weight is not None and self.distance_weight <= 0):
+            raise ConfigError(
+                f"contact_weight {self.contact_weight}, distance_weight {self.distance_weight}",
+                where="selector: evidence: place",
+                expected="positive weights; distance_weight: null leaves distance out",
+            )
 
 
 class PlaceEvidence(nn.Module):
@@ -24,28 +50,14 @@ class PlaceEvidence(nn.Module):
     ----------
     num_contacts : int
         Contact channels K, values log10(1 + contact with the TSS).
-    contact_weight : float
-        Initial weight of every contact channel, positive.
-    distance_weight : float, optional
-        Initial weight of the distance on both sides, positive; None leaves distance out.
-
-    Raises
-    ------
-    ConfigError
-        A setting out of its range.
+    settings : PlaceSettings
     """
 
-    def __init__(self, num_contacts: int, contact_weight: float, distance_weight: float | None) -> None:
+    def __init__(self, num_contacts: int, settings: PlaceSettings) -> None:
         super().__init__()
-        if num_contacts < 0 or contact_weight <= 0 or (distance_weight is not None and distance_weight <= 0):
-            raise ConfigError(
-                f"num_contacts {num_contacts}, contact_weight {contact_weight}, distance_weight {distance_weight}",
-                where="selector",
-                expected="0 or more channels and positive weights; distance_weight: null leaves distance out",
-            )
-        self.num_contacts = num_contacts
-        self.contacts = SignalEvidence(num_contacts, contact_weight) if num_contacts else None
-        start = None if distance_weight is None else torch.full((2,), inverse_softplus(distance_weight))
+        self.contacts = SignalEvidence(num_contacts, settings.contact_weight) if num_contacts else None
+        distance = settings.distance_weight
+        start = None if distance is None else torch.full((2,), inverse_softplus(distance))
         self.raw_distance_weight = None if start is None else nn.Parameter(start)  # upstream, downstream
 
     def calibrate(self, quantiles: Tensor, levels: Tensor) -> None:

@@ -6,127 +6,75 @@
     Draws of the Kumaraswamy density of the same mean, see :mod:`seqexp.dna.selectors.kumaraswamy`.
 ``hard_concrete``
     Draws that are exactly 0 or 1 with positive probability (Louizos, Welling & Kingma 2018).
-
-Concentrations are float32 whatever the surrounding precision, and nothing here multiplies matrices, the one thing that
-autocast would round.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.selectors.beta import BetaFactor, kl_divergence
+from seqexp.dna.selectors.beta import BetaFactor
 from seqexp.dna.selectors.kumaraswamy import Kumaraswamy
+from seqexp.dna.selectors.masks import TEMPERATURE, BetaMask, HardConcrete, Relaxed
 
 RELAXATIONS = ("beta", "kumaraswamy", "hard_concrete")
-STRETCH = (-0.1, 1.1)  # interval onto which a binary concrete is stretched before it is cut to [0, 1]
-TEMPERATURE = 2 / 3
-UNIFORM_EDGE = 1e-6
 CUT = 0.5  # of a hard mask
 
 
-class Relaxed(Protocol):
-    """A mask that can be drawn, elementwise over (B, N)."""
-
-    def rsample(self) -> Tensor:
-        """A draw in [0, 1] with gradients."""
-
-    def point(self) -> Tensor:
-        """The value in [0, 1] that stands for the draws at evaluation."""
-
-    def divergence(self, prior: BetaFactor) -> Tensor:
-        """Divergence from the prior in nats."""
-
-
 @dataclass(frozen=True)
-class BetaMask:
-    """The posterior itself."""
+class Relaxation:
+    """How a mask is made of a posterior.
 
-    posterior: BetaFactor
-
-    def rsample(self) -> Tensor:
-        """A draw with implicit reparameterisation gradients."""
-        return self.posterior.rsample()
-
-    def point(self) -> Tensor:
-        """The mean."""
-        return self.posterior.mean
-
-    def divergence(self, prior: BetaFactor) -> Tensor:
-        """``KL(posterior || prior)``, closed form."""
-        return kl_divergence(self.posterior, prior)
-
-
-@dataclass(frozen=True)
-class HardConcrete:
-    """A binary concrete variable, stretched over :data:`STRETCH` and cut to [0, 1].
-
-    Only the posterior's mean enters: how far draws scatter is the temperature's part, not the precision's.
-
-    Attributes
+    Parameters
     ----------
-    logit : float32 Tensor (...)
-        Log-odds of the posterior's mean.
+    kind : str
+        ``beta``, ``kumaraswamy`` or ``hard_concrete``.
     temperature : float
-        Between 0 (a coin) and 1.
+        Of ``hard_concrete``, between 0 and 1.
+    is_hard : bool
+        Round the mask to 0 or 1. Nothing is gathered and the gradient is that of the mask before rounding, so the error
+        of the prediction reaches the evidence of dropped bins too.
+    is_sampled : bool
+        Draw the mask in training; otherwise what stands for the draws is used there too.
     """
 
-    logit: Tensor
+    kind: str = "beta"
     temperature: float = TEMPERATURE
+    is_hard: bool = False
+    is_sampled: bool = True
 
-    def rsample(self) -> Tensor:
-        """A draw in [0, 1], ends included; no gradient where it was cut."""
-        uniform = torch.rand_like(self.logit).clamp(UNIFORM_EDGE, 1 - UNIFORM_EDGE)
-        return self._cut(torch.sigmoid((torch.logit(uniform) + self.logit) / self.temperature))
+    def __post_init__(self) -> None:
+        if self.kind not in RELAXATIONS or not 0 < self.temperature < 1:
+            raise ConfigError(
+                f"kind {self.kind!r}, temperature {self.temperature}",
+                where="selector: relaxation",
+                expected=f"one of {', '.join(RELAXATIONS)}; between 0 and 1, such as 0.67",
+            )
 
-    def point(self) -> Tensor:
-        """The published value at evaluation: the mean of the log-odds, stretched and cut."""
-        return self._cut(torch.sigmoid(self.logit))
+    @property
+    def has_exact_zeros(self) -> bool:
+        """Whether masks at evaluation can be exactly 0."""
+        return self.is_hard or self.kind == "hard_concrete"
 
-    def open_probability(self) -> Tensor:
-        """Probability that a draw is not exactly 0, for penalties on the number of open bins."""
-        low, high = STRETCH
-        return torch.sigmoid(self.logit - self.temperature * math.log(-low / high))
-
-    def divergence(self, prior: BetaFactor) -> Tensor:
-        """KL from the concrete of the prior's mean at the same temperature, both before the cut.
-
-        ``d * coth(d / 2) - 2`` with d the difference of the log-odds: the KL of two logistic densities of one scale.
-        After the cut there are atoms at 0 and 1, for which no KL to a Beta exists; cutting both sides alike can only
-        lower the divergence, so this bounds it.
-        """
-        half = (self.logit - prior.logit).abs() / 2
-        safe = half.clamp_min(0.1)
-        near_zero = half.square() / 3 - half.pow(4) / 45
-        return 2 * torch.where(half < 0.1, near_zero, safe / torch.tanh(safe) - 1)
-
-    @staticmethod
-    def _cut(concrete: Tensor) -> Tensor:
-        low, high = STRETCH
-        return (low + (high - low) * concrete).clamp(0.0, 1.0)
-
-
-def relax(posterior: BetaFactor, name: str = "beta", temperature: float = TEMPERATURE) -> Relaxed:
-    """The relaxed mask of a posterior.
-
-    Raises
-    ------
-    ConfigError
-        No such name.
-    """
-    if name == "beta":
+    def of(self, posterior: BetaFactor) -> Relaxed:
+        """What is drawn from a posterior."""
+        if self.kind == "kumaraswamy":
+            return Kumaraswamy.of(posterior)
+        if self.kind == "hard_concrete":
+            return HardConcrete(posterior.logit, self.temperature)
         return BetaMask(posterior)
-    if name == "kumaraswamy":
-        return Kumaraswamy.of(posterior)
-    if name == "hard_concrete":
-        return HardConcrete(posterior.logit, temperature)
-    raise ConfigError(f"no relaxation {name!r}", where="relaxation", expected="one of: " + ", ".join(RELAXATIONS))
+
+    def mask(self, relaxed: Relaxed, is_training: bool) -> Tensor:
+        """Mask (B, N): a draw in training, what stands for the draws otherwise."""
+        soft = relaxed.rsample() if is_training and self.is_sampled else relaxed.point()
+        return straight_through(soft) if self.is_hard else soft
+
+    def share(self, posterior: BetaFactor) -> Tensor:
+        """Share () that masks at evaluation keep of the bins of a posterior."""
+        point = self.of(posterior).point()
+        return (point >= CUT).float().mean() if self.is_hard else point.mean()
 
 
 def straight_through(soft: Tensor) -> Tensor:

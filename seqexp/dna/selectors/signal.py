@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,6 +13,27 @@ from seqexp.core.errors import ConfigError
 SATURATION = 3.0  # log-odds at which one track's evidence levels off, before its learned weight
 OPEN_SHARE = (0.01, 0.12)  # least and largest share of training bins above the threshold
 BACKGROUND_SPREADS = 2.5
+
+
+@dataclass(frozen=True)
+class SignalSettings:
+    """The view of the tracks.
+
+    Parameters
+    ----------
+    weight : float
+        Initial weight of their log-odds.
+    precision : float
+        Weight of the view, in observations. Contacts and distance add their log-odds to the signals', and share it.
+    context_channels : int
+        Width of the network that judges a bin by the signals around it,
+        :class:`~seqexp.dna.selectors.context.SignalContext`, taught by the sequence view in its turn; 0 judges every
+        bin by its own signals.
+    """
+
+    weight: float = 0.8
+    precision: float = 10.0
+    context_channels: int = 0
 
 
 class SignalEvidence(nn.Module):

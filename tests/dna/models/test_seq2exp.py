@@ -21,6 +21,9 @@ from seqexp.dna.heads.expression import ExpressionHead
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
 from seqexp.dna.models.seq2exp import Seq2Exp
+from seqexp.dna.selectors.evidence import EvidenceSettings
+from seqexp.dna.selectors.place import PlaceSettings
+from seqexp.dna.selectors.relaxation import Relaxation
 from seqexp.dna.selectors.selector import BetaSelector
 from seqexp.training.task import ExpressionTask
 
@@ -100,9 +103,9 @@ def test_error_of_the_prediction_reaches_both_kinds_of_evidence() -> None:
     output = net(batch)
     (output.prediction - batch.target).square().mean().backward()
     wanted = {
-        "sequence": net.selector.evidence.weight,
-        "signals": net.selector.signals.raw_weight,
-        "threshold": net.selector.signals.threshold_shift,
+        "sequence": net.selector.evidence.head.weight,
+        "signals": net.selector.evidence.signals.raw_weight,
+        "threshold": net.selector.evidence.signals.threshold_shift,
         "encoder": net.encoder.blocks[0].spread.weight,
         "null token": net.null_token,
     }
@@ -116,7 +119,7 @@ def test_error_of_the_prediction_reaches_both_kinds_of_evidence() -> None:
 def test_error_of_the_prediction_alone_reaches_the_evidence_through_a_hard_mask(encoder: str, head: str) -> None:
     """The released hard command has no such gradient: `test_quirk_hard_mask_learns_nothing_from_the_prediction`."""
     net, batch = network(ENCODERS[encoder](), HEADS[head]()), make_batch()
-    net.selector = BetaSelector(WIDTH, 2, is_hard=True)
+    net.selector = BetaSelector(WIDTH, 2, relaxation=Relaxation(is_hard=True))
     output = net.train()(batch)
     mask = output.selection.mask
     assert set(mask.unique().tolist()) == {0.0, 1.0}
@@ -125,8 +128,8 @@ def test_error_of_the_prediction_alone_reaches_the_evidence_through_a_hard_mask(
     for is_kept in (True, False):  # nothing is gathered: dropped bins learn what keeping them would have done
         assert (mask.grad[mask.eq(1) == is_kept] != 0).float().mean() > 0.9
     for parameter in (
-        net.selector.evidence.weight,
-        net.selector.signals.raw_weight,
+        net.selector.evidence.head.weight,
+        net.selector.evidence.signals.raw_weight,
         net.encoder.blocks[0].spread.weight,
     ):
         assert parameter.grad.abs().max() > 1e-8
@@ -135,9 +138,9 @@ def test_error_of_the_prediction_alone_reaches_the_evidence_through_a_hard_mask(
 
 def test_contacts_act_through_the_mask_and_are_calibrated() -> None:
     net, batch = network(), make_batch(3)
-    net.selector = BetaSelector(WIDTH, 2, num_contacts=1, distance_weight=0.3)
+    net.selector = BetaSelector(WIDTH, 2, 1, evidence=EvidenceSettings(place=PlaceSettings(distance_weight=0.3)))
     net.calibrate(statistics(2, num_contacts=1))
-    assert net.selector.place.contacts.threshold.item() != 1.0
+    assert net.selector.evidence.place.contacts.threshold.item() != 1.0
     assert net.binned(batch).shape == (ROWS, BINS, 3)
     with pytest.raises(ConfigError, match=r"2 tracks and 0 contact channels .*built for 2 and 1"):
         net.calibrate(statistics(2))

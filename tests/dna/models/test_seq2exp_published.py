@@ -122,7 +122,7 @@ def test_quirk_hard_mask_learns_nothing_from_the_prediction() -> None:
     assert soft.evidence.weight.grad.any()
     default = default_network()
     default(make_default_batch()).prediction.square().sum().backward()
-    assert default.selector.evidence.weight.grad.any()
+    assert default.selector.evidence.head.weight.grad.any()
 
 
 def test_quirk_soft_mask_is_taken_back_by_the_first_norm() -> None:

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from seqexp.core.errors import ConfigError
 from seqexp.dna.selectors.context import REACH_BINS, SignalContext
+from seqexp.dna.selectors.evidence import EvidenceSettings
 from seqexp.dna.selectors.selector import BetaSelector
+from seqexp.dna.selectors.sequence import SequenceSettings
+from seqexp.dna.selectors.signal import SignalSettings
 
 LEVELS = torch.linspace(0, 1, 201)
 BINS = 256
@@ -35,9 +38,10 @@ def world(rows: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def made(context_channels: int, **settings: bool) -> BetaSelector:
+def made(context_channels: int, learns_signals: bool = True) -> BetaSelector:
     torch.manual_seed(0)
-    selector = BetaSelector(1, 2, context_channels=context_channels, **settings)
+    views = SequenceSettings(learns_signals=learns_signals), SignalSettings(context_channels=context_channels)
+    selector = BetaSelector(1, 2, evidence=EvidenceSettings(*views))
     if selector.num_tracks:
         signals = world(40, 9)[2]
         selector.calibrate(torch.quantile(signals.flatten(0, 1), LEVELS, dim=0).T.contiguous(), LEVELS)
@@ -51,7 +55,9 @@ def taught(context_channels: int, steps: int = 600) -> BetaSelector:
     for step in range(steps):
         _, hidden, signals = world(8, 100 + step)
         optimizer.zero_grad()
-        selector.agreement(hidden, signals).backward()
+        lesson = selector.evidence.lesson(hidden, signals)
+        selector.evidence.observe(lesson)
+        selector.evidence.agreement(lesson).backward()
         optimizer.step()
     return selector.eval()
 
@@ -62,21 +68,24 @@ def test_context_finds_elements_better_than_single_bins_without_ever_seeing_one(
     for channels in (0, 8):
         selector = taught(channels)
         with torch.no_grad():
-            logit = selector.signal_logit(signals, like=signals[..., 0])
+            logit = selector.evidence.of_signals(signals)
         area[channels] = average_precision_score(element.flatten(), logit.flatten())
     assert area[8] > area[0] + 0.1
     assert area[8] > 0.75
 
 
 def test_the_lesson_changes_the_context_alone() -> None:
-    selector = made(8).train()
+    selector = made(8).train().evidence
     _, hidden, signals = world(4, 0)
     hidden.requires_grad_()
-    with_context = torch.autograd.grad(
-        selector.agreement(hidden, signals), [hidden, selector.evidence.weight], retain_graph=True
-    )
+
+    def gradients() -> tuple[Tensor, ...]:
+        loss = selector.agreement(selector.lesson(hidden, signals))
+        return torch.autograd.grad(loss, [hidden, selector.head.weight])
+
+    with_context = gradients()
     selector.context, kept = None, selector.context
-    without = torch.autograd.grad(selector.agreement(hidden, signals), [hidden, selector.evidence.weight])
+    without = gradients()
     for one, other in zip(with_context, without):
         torch.testing.assert_close(one, other)
     selector.context = kept
@@ -112,8 +121,8 @@ def test_a_posterior_of_both_views_holds_the_prior_once() -> None:
     hidden = torch.zeros(1, BINS, 1)
     signals = torch.zeros(1, BINS, 2)
     with torch.no_grad():
-        sequence, signal = selector.sequence_logit(hidden), selector.signal_logit(signals, like=hidden[..., 0])
+        sequence, signal = selector.evidence.of_sequence(hidden), selector.evidence.of_signals(signals)
         chosen = selector.eval()(hidden, signals, torch.zeros(1, BINS), torch.zeros(1, BINS, dtype=torch.bool))
-    prior = torch.logit(torch.tensor(selector.prior_mean))
+    prior = torch.logit(torch.tensor(selector.prior.mean))
     alone = sequence + prior  # what the sequence says by itself, its offset taken out
     torch.testing.assert_close(torch.logit(chosen.mean), alone + signal - prior, atol=1e-4, rtol=1e-4)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from seqexp.core.errors import ConfigError
-from seqexp.dna.selectors.place import PlaceEvidence
+from seqexp.dna.selectors.budget import Budget
+from seqexp.dna.selectors.evidence import EvidenceSettings
+from seqexp.dna.selectors.place import PlaceEvidence, PlaceSettings
+from seqexp.dna.selectors.relaxation import RELAXATIONS, Relaxation
 from seqexp.dna.selectors.selection import Selection
 from seqexp.dna.selectors.selector import BetaSelector
 
@@ -26,7 +30,11 @@ def inputs(channels: int, bins: int = BINS) -> tuple[Tensor, Tensor, Tensor, Ten
     return hidden, signals, distance_bp, torch.zeros(ROWS, bins, dtype=torch.bool)
 
 
-def selector(num_tracks: int, **settings: float | str | bool) -> BetaSelector:
+def at(**settings: float) -> EvidenceSettings:
+    return EvidenceSettings(place=PlaceSettings(**settings))
+
+
+def selector(num_tracks: int, **settings: Any) -> BetaSelector:
     torch.manual_seed(0)
     made = BetaSelector(WIDTH, num_tracks, **settings)
     made.calibrate(TAILS[: made.num_channels], LEVELS)
@@ -41,20 +49,20 @@ def test_contacts_add_log_odds_of_their_own() -> None:
     assert torch.equal(chosen.sequence_logit, plain.sequence_logit)
     assert torch.equal(chosen.signal_logit, plain.signal_logit)
     assert plain.place_logit.eq(0).all()
-    assert with_contacts.place is not None
-    assert with_contacts.place.contacts is not None
-    torch.testing.assert_close(chosen.place_logit, with_contacts.place.contacts.logit(signals[..., 2:]))
+    assert with_contacts.evidence.place is not None
+    assert with_contacts.evidence.place.contacts is not None
+    torch.testing.assert_close(chosen.place_logit, with_contacts.evidence.place.contacts.logit(signals[..., 2:]))
     joint = chosen.sequence_logit + chosen.signal_logit + chosen.place_logit
     torch.testing.assert_close(torch.logit(chosen.mean.double()).float(), joint, atol=2e-3, rtol=1e-3)
     trusted = selector(2, num_contacts=1)
-    trusted.trust.copy_(torch.tensor([1.0, 0.0]))
+    trusted.evidence.trust.share.copy_(torch.tensor([1.0, 0.0]))
     assert torch.equal(trusted(hidden, signals, distance_bp, blacklist).place_logit, chosen.place_logit)
 
 
 def test_more_contact_is_never_evidence_against_levels_off_and_missing_says_nothing() -> None:
     hidden, _, distance_bp, blacklist = inputs(1, bins=400)
     rising = torch.linspace(0, 60, 400).view(1, -1, 1).expand(ROWS, -1, -1).clone()
-    model = selector(0, num_contacts=1, contact_weight=0.5)
+    model = selector(0, num_contacts=1, evidence=at(contact_weight=0.5))
     found = model(hidden, rising, distance_bp, blacklist).place_logit.detach()
     assert (found.diff(dim=1) >= 0).all()
     assert found[0, 0] < 0 < found[0, -1]
@@ -66,20 +74,23 @@ def test_more_contact_is_never_evidence_against_levels_off_and_missing_says_noth
 def test_contacts_are_not_taught_to_the_sequence() -> None:
     model, plain = selector(2, num_contacts=1).train(), selector(2).train()
     hidden, signals, *_ = inputs(3)
-    assert model.evidence.out_features == 2
-    loss = model.agreement(hidden, signals)
-    torch.testing.assert_close(loss, plain.agreement(hidden, signals[..., :2]))
-    assert model.trust.shape == (2,)
+    assert model.evidence.head.out_features == 2
+    loss, alone = (
+        net.evidence.agreement(net.evidence.lesson(hidden, shown))
+        for net, shown in ((model, signals), (plain, signals[..., :2]))
+    )
+    torch.testing.assert_close(loss, alone)
+    assert model.evidence.trust.share.shape == (2,)
     chosen = model(*inputs(3))
     chosen.mask.sum().backward()
-    assert model.place is not None
-    assert model.place.contacts is not None
-    assert model.place.contacts.raw_weight.grad is not None
-    assert model.place.contacts.raw_weight.grad.abs() > 1e-6
+    assert model.evidence.place is not None
+    assert model.evidence.place.contacts is not None
+    assert model.evidence.place.contacts.raw_weight.grad is not None
+    assert model.evidence.place.contacts.raw_weight.grad.abs() > 1e-6
 
 
 def test_distance_counts_against_monotonically_and_on_average_not_at_all() -> None:
-    evidence = PlaceEvidence(0, 0.5, distance_weight=0.7)
+    evidence = PlaceEvidence(0, PlaceSettings(distance_weight=0.7))
     for bins in (40, 1000):
         *_, distance_bp, _ = inputs(0, bins=bins)
         logit = evidence(torch.zeros(ROWS, bins, 0), distance_bp).detach()
@@ -92,7 +103,7 @@ def test_distance_counts_against_monotonically_and_on_average_not_at_all() -> No
 
 
 def test_each_side_of_the_tss_has_a_weight_of_its_own() -> None:
-    evidence = PlaceEvidence(0, 0.5, distance_weight=0.7)
+    evidence = PlaceEvidence(0, PlaceSettings(distance_weight=0.7))
     assert evidence.raw_distance_weight is not None
     *_, distance_bp, _ = inputs(0, bins=400)
     with torch.no_grad():
@@ -108,40 +119,44 @@ def test_each_side_of_the_tss_has_a_weight_of_its_own() -> None:
 @pytest.mark.parametrize("weight", [0.5, 8.0, 60.0])
 def test_budget_of_a_window_holds_however_much_the_distance_counts(weight: float) -> None:
     """Before the price is off, log-odds of 60 times the distance exceed what a mean in float32 can tell from 0 or 1."""
-    settings = {"is_hard": True, "budget": 0.1, "budget_scope": "window"}
-    mask = selector(2, distance_weight=weight, **settings).eval()(*inputs(2, bins=400)).mask
+    parts = {"relaxation": Relaxation(is_hard=True), "budget": Budget(0.1, scope="window")}
+    mask = selector(2, evidence=at(distance_weight=weight), **parts).eval()(*inputs(2, bins=400)).mask
     assert mask.mean(dim=1).tolist() == pytest.approx([0.1] * ROWS)
 
 
 def test_distance_moves_the_mask_and_hardly_how_much_is_kept() -> None:
-    chosen = selector(2, distance_weight=0.5)(*inputs(2, bins=400))
+    chosen = selector(2, evidence=at(distance_weight=0.5))(*inputs(2, bins=400))
     plain = selector(2)(*inputs(2, bins=400))
     near = inputs(2, bins=400)[2][0].abs() < 1000
     assert chosen.mask[:, near].mean() > plain.mask[:, near].mean() + 0.02
     assert chosen.mask.mean().item() == pytest.approx(plain.mask.mean().item(), rel=0.05)
-    model = selector(2, distance_weight=0.5).train()
+    model = selector(2, evidence=at(distance_weight=0.5)).train()
     model(*inputs(2)).mask.square().sum().backward()
-    assert model.place is not None
-    assert model.place.raw_distance_weight is not None
-    assert model.place.raw_distance_weight.grad is not None
+    assert model.evidence.place is not None
+    assert model.evidence.place.raw_distance_weight is not None
+    assert model.evidence.place.raw_distance_weight.grad is not None
 
 
 def test_checkpoints_have_no_more_than_the_options_that_are_on() -> None:
-    def names(**settings: float | str | bool) -> set[str]:
+    def names(**settings: Any) -> set[str]:
         return set(BetaSelector(WIDTH, 2, **settings).state_dict())
 
     plain = names()
-    assert not any(name.startswith("place") for name in plain)
-    assert names(relaxation="kumaraswamy") == names(relaxation="hard_concrete") == names(is_hard=True) == plain
-    assert names(distance_weight=0.5) - plain == {"place.raw_distance_weight"}
+    assert not any("place" in name for name in plain)
+    assert all(names(relaxation=Relaxation(kind)) == plain for kind in RELAXATIONS)
+    assert names(relaxation=Relaxation(is_hard=True)) == plain
+    assert names(evidence=at(distance_weight=0.5)) - plain == {"evidence.place.raw_distance_weight"}
+    assert names(budget=Budget(0.1, steps=9)) - plain == {"budget.num_steps"}
     added = {"unit", "threshold", "slope", "raw_weight", "threshold_shift"}
-    assert names(num_contacts=1) - plain == {f"place.contacts.{name}" for name in added}
+    assert names(num_contacts=1) - plain == {f"evidence.place.contacts.{name}" for name in added}
 
 
-@pytest.mark.parametrize("setting", [{"num_contacts": -1}, {"contact_weight": 0.0}, {"distance_weight": 0.0}])
+@pytest.mark.parametrize("setting", [{"contact_weight": 0.0}, {"distance_weight": 0.0}])
 def test_settings_out_of_range_are_refused(setting: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(setting))):
-        BetaSelector(WIDTH, 2, **setting)
+    with pytest.raises(ConfigError, match=next(iter(setting)) + r" 0\.0"):
+        PlaceSettings(**setting)
+    with pytest.raises(ConfigError, match="num_contacts -1"):
+        BetaSelector(WIDTH, 2, -1)
 
 
 def made_of(mean: Tensor, forced: Tensor) -> Selection:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from seqexp.core.errors import ConfigError
+from seqexp.dna.selectors.beta import Prior
+from seqexp.dna.selectors.budget import Budget
 from seqexp.dna.selectors.context import EDGE, unmixed
+from seqexp.dna.selectors.evidence import EvidenceSettings
+from seqexp.dna.selectors.relaxation import Relaxation
 from seqexp.dna.selectors.selection import apply_forced, near_tss
 from seqexp.dna.selectors.selector import BetaSelector
-from seqexp.dna.selectors.signal import OPEN_SHARE, SATURATION, SignalEvidence
+from seqexp.dna.selectors.sequence import SequenceSettings
+from seqexp.dna.selectors.signal import OPEN_SHARE, SATURATION, SignalEvidence, SignalSettings
 
 WIDTH, BINS = 6, 40
 LEVELS = torch.linspace(0, 1, 201)
@@ -24,12 +31,16 @@ def inputs(num_tracks: int, rows: int = 3) -> tuple[Tensor, Tensor, Tensor, Tens
     return hidden, signals, distance_bp, torch.zeros(rows, BINS, dtype=torch.bool)
 
 
-def selector(num_tracks: int = 2, **settings: float | str | bool) -> BetaSelector:
+def selector(num_tracks: int = 2, **settings: Any) -> BetaSelector:
     torch.manual_seed(0)
     made = BetaSelector(WIDTH, num_tracks, **settings)
     if num_tracks:
         made.calibrate(skewed_quantiles(num_tracks), LEVELS)
     return made
+
+
+def of_sequence(**settings: Any) -> EvidenceSettings:
+    return EvidenceSettings(sequence=SequenceSettings(**settings))
 
 
 def skewed_quantiles(num_tracks: int) -> Tensor:
@@ -47,20 +58,21 @@ def test_draws_in_training_and_takes_the_mean_at_test() -> None:
     assert torch.equal(model(*inputs(2)).mask, model(*inputs(2)).mask)
     chosen = model(*inputs(2))
     torch.testing.assert_close(chosen.mask, chosen.mean)
-    assert torch.equal(selector(is_sampled=False).train()(*inputs(2)).mask, chosen.mask)
+    assert torch.equal(selector(relaxation=Relaxation(is_sampled=False)).train()(*inputs(2)).mask, chosen.mask)
 
 
 def test_sequence_weight_is_where_its_log_odds_start_and_no_more() -> None:
-    light, plain = selector(sequence_weight=0.1).eval()(*inputs(2)), selector().eval()(*inputs(2))
+    started = selector(evidence=of_sequence(weight=0.1))
+    light, plain = started.eval()(*inputs(2)), selector().eval()(*inputs(2))
     torch.testing.assert_close(light.sequence_logit, 0.1 * plain.sequence_logit, rtol=1e-4, atol=1e-6)
     assert torch.equal(light.signal_logit, plain.signal_logit)
-    assert "raw_scale" in dict(selector(sequence_weight=0.1).named_parameters())  # it goes on from there
-    with pytest.raises(ConfigError, match="sequence_weight"):
-        selector(sequence_weight=4.0)
+    assert "evidence.raw_scale" in dict(started.named_parameters())  # it goes on from there
+    with pytest.raises(ConfigError, match=r"weight 4\.0\s+where: +selector: evidence: sequence"):
+        of_sequence(weight=4.0)
 
 
 def test_draws_scatter_round_the_mean_as_their_precision_says() -> None:
-    model = selector(num_tracks=0, sequence_precision=30.0).train()
+    model = selector(num_tracks=0, evidence=of_sequence(precision=30.0)).train()
     hidden, signals, distance_bp, blacklist = inputs(0)
     draws = torch.stack([model(hidden, signals, distance_bp, blacklist).mask for _ in range(2000)])
     chosen = model(hidden, signals, distance_bp, blacklist)
@@ -125,7 +137,7 @@ def test_calibration_is_kept_in_the_checkpoint() -> None:
 
 
 def test_background_activity_is_taken_out_of_the_sequence_view() -> None:
-    model = selector(num_tracks=1)
+    model = selector(num_tracks=1).evidence
     model.floor.fill_(0.2)
     element = torch.tensor([0.05, 0.3, 0.9])
     active = 0.2 + 0.8 * element  # P(active) = floor + (1 - floor) P(element)
@@ -136,58 +148,64 @@ def test_background_activity_is_taken_out_of_the_sequence_view() -> None:
 
 
 def test_trust_goes_to_the_track_that_the_sequence_explains() -> None:
-    model = selector().train()
+    model = selector().train().evidence
     hidden, signals, *_ = inputs(2, rows=200)
     signals[..., 0] = torch.where(hidden[..., 0] > 1.0, 20.0, 0.0)  # a function of the sequence; track 1 is noise
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
     losses = []
     for _ in range(150):
-        loss = model.agreement(hidden, signals)
+        lesson = model.lesson(hidden, signals)
+        model.observe(lesson)
+        loss = model.agreement(lesson)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert model.trust[0] > 0.95
-    assert model.trust.sum() == pytest.approx(1.0)
+    assert model.trust.share[0] > 0.95
+    assert model.trust.share.sum() == pytest.approx(1.0)
     assert losses[-1] < 0.5 * losses[0]
     assert model.signals.raw_weight.grad is None  # the signals' side is taken as given
 
 
 def test_agreement_leaves_missing_signals_out() -> None:
-    model = selector().eval()
+    model = selector().eval().evidence
     hidden, signals, *_ = inputs(2)
     partly = signals.clone()
     partly[:, 10:] = float("nan")
-    torch.testing.assert_close(model.agreement(hidden, partly), model.agreement(hidden[:, :10], signals[:, :10]))
+    some, all_known = model.lesson(hidden, partly), model.lesson(hidden[:, :10], signals[:, :10])
+    torch.testing.assert_close(model.agreement(some), model.agreement(all_known))
 
 
 def test_without_learning_signals_there_is_one_head_and_nothing_to_estimate() -> None:
-    model = selector(learns_signals=False).train()
+    model = selector(evidence=of_sequence(learns_signals=False)).train()
     chosen = model(*inputs(2))
-    assert model.evidence.out_features == 1
+    assert model.evidence.head.out_features == 1
     chosen.mask.sum().backward()
-    assert model.evidence.weight.grad is not None
-    assert model.evidence.weight.grad.abs().sum() > 0
+    assert model.evidence.head.weight.grad is not None
+    assert model.evidence.head.weight.grad.abs().sum() > 0
     assert not BetaSelector(WIDTH, 0).learns_signals
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("part", "settings", "message"),
     [
-        ({"prior_mean": 1.0}, "prior_mean 1.0"),
-        ({"signal_precision": 0.0}, "precision of 0"),
-        ({"rule": "sum"}, "'sum'"),
+        (Prior, {"mean": 1.0}, "mean 1.0"),
+        (Prior, {"precision": 0.0}, "positive precision"),
+        (EvidenceSettings, {"signals": SignalSettings(precision=0.0)}, "precision of 0"),
+        (EvidenceSettings, {"rule": "sum"}, "'sum'"),
+        (Budget, {"share": 1.0}, "share 1.0"),
+        (Budget, {"share": 0.5, "scope": "gene"}, "'gene'"),
+        (Budget, {"share": 0.5, "steps": -1}, "steps -1"),
     ],
-    ids=["prior_mean", "precision", "rule"],
 )
-def test_settings_out_of_range_are_refused(settings: dict[str, float | str], message: str) -> None:
+def test_settings_out_of_range_are_refused(part: Any, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        selector(**settings)
+        part(**settings)
 
 
 @pytest.mark.parametrize("budget", [0.03, 0.2])
 def test_budget_is_kept_on_windows_never_seen(budget: float) -> None:
-    model = selector(budget=budget, promoter_bp=200).train()
+    model = selector(budget=Budget(budget), promoter_bp=200).train()
 
     def window(seed: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(seed)
@@ -196,19 +214,38 @@ def test_budget_is_kept_on_windows_never_seen(budget: float) -> None:
         return hidden, 9 * torch.rand(signals.shape, generator=generator) ** 4, distance_bp, blacklist
 
     for seed in range(400):
-        model(*window(seed))
+        model.follow(model(*window(seed)))
     model.eval()
-    price = model.price.clone()
+    price = model.budget.price.clone()
     found = [model(*window(seed)) for seed in range(1000, 1060)]
     kept = torch.cat([s.mask[~s.forced] for s in found]).mean().item()
     assert kept == pytest.approx(budget, rel=0.05)
     assert all((s.mask[s.forced] == 1).all() for s in found)
-    assert torch.equal(model.price, price)  # evaluation does not move it
+    assert torch.equal(model.budget.price, price)  # the forward pass does not move it
     free = selector().train()
-    free(*window(0))
-    assert free.price == 0
+    free.follow(free(*window(0)))
+    assert free.budget.price == 0
 
 
-def test_budget_out_of_range() -> None:
-    with pytest.raises(ConfigError, match="budget"):
-        selector(budget=1.0)
+def test_the_forward_pass_stores_nothing() -> None:
+    """Buffers and attributes are those of before, in training too; `follow` and `observe` alone move the former."""
+    model = selector(budget=Budget(0.1, steps=9), evidence=EvidenceSettings(signals=SignalSettings(context_channels=4)))
+    model.train()
+
+    def state() -> dict[str, Any]:
+        held = {name: values.clone() for name, values in model.state_dict().items()}
+        parts = dict(model.named_modules()).items()
+        return {**held, **{f"{name}: {key}": id(kept) for name, part in parts for key, kept in vars(part).items()}}
+
+    before = state()
+    chosen = model(*inputs(2))
+    lesson = model.evidence.lesson(*inputs(2)[:2])
+    model.evidence.agreement(lesson).backward()
+    after = state()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(torch.as_tensor(before[name]), torch.as_tensor(after[name])) for name in before)
+    model.follow(chosen)
+    model.evidence.observe(lesson)
+    moved = {name for name, values in model.state_dict().items() if not torch.equal(values, before[name])}
+    kept = {"budget.price", "budget.num_steps", "evidence.floor", "evidence.context.floor", "evidence.trust.gain"}
+    assert moved - {"evidence.trust.share"} == kept
