@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "histology.simulation": {"core"},
     "histology.loaders": {"core", "objectives", "loading", "histology.slides"},
     "histology.encoders": {"core", "layers"},
-    "histology.models": {"core", "objectives", "histology.loaders"},
+    "histology.models": {"core", "layers", "objectives", "histology.loaders"},
     "histology.evaluation": {"core", "objectives", "loading", "training", "histology.slides", "histology.loaders"},
     "histology.benchmark": {"core", "histology.evaluation"},
     "report": {"core", "dna.evaluation", "dna.benchmark", "histology.evaluation"},

@@ -24,11 +24,12 @@ from seqexp.core.errors import ConfigError, DataError
 from seqexp.histology.loaders.batch import SpotBatch
 from seqexp.histology.loaders.data import SpotStatistics
 from seqexp.histology.models.nsl import require_genes, require_patches
+from seqexp.layers.attention import AttentionBlock
+from seqexp.layers.contrast import contrastive_loss
+from seqexp.layers.retrieval import nearest_mean
 from seqexp.objectives.outputs import ModelOutput
 
 KEY_BATCH = 32  # spots that the released code encodes together when it makes its keys
-_NEAREST = 1e-6  # distances below count as this
-_CHUNK = 512
 
 
 class ProjectionHead(nn.Module):
@@ -43,25 +44,6 @@ class ProjectionHead(nn.Module):
         """(B, in) to (B, D)."""
         projected = self.first(values)
         return self.norm(self.dropout(self.second(functional.gelu(projected))) + projected)
-
-
-class SpotBlock(nn.Module):
-    """Pre-norm attention between spots, then a perceptron, both as wide as there are genes."""
-
-    def __init__(self, width: int, num_heads: int, head_width: int, dropout: float) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.norm, self.out_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * num_heads * head_width, bias=False)
-        self.out = nn.Linear(num_heads * head_width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width))
-
-    def forward(self, spots: Tensor, is_seen: Tensor | None) -> Tensor:
-        """(B, S, G) with the pairs that see each other (S, S), or all."""
-        q, k, v = self.qkv(self.norm(spots)).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=is_seen)
-        spots = spots + self.out(mixed.transpose(1, 2).flatten(2))
-        return spots + self.mlp(self.out_norm(spots))
 
 
 class MclSTExp(nn.Module):
@@ -132,7 +114,7 @@ class MclSTExp(nn.Module):
         self.image_encoder = image_encoder
         in_dim = num_features if image_encoder is None else int(image_encoder.out_dim)  # type: ignore[arg-type]
         self.image_head = ProjectionHead(in_dim, width, dropout)
-        blocks = [SpotBlock(num_genes, num_heads, head_width, dropout) for _ in range(num_layers)]
+        blocks = [AttentionBlock(num_genes, num_heads, head_width, dropout) for _ in range(num_layers)]
         self.spot_blocks = nn.ModuleList(blocks)
         self.spot_head = ProjectionHead(num_genes, width, dropout)
         self.positions = nn.ModuleList(nn.Embedding(num_positions, num_genes) for _ in range(2 * (num_positions > 0)))
@@ -203,33 +185,14 @@ class MclSTExp(nn.Module):
         """Mean of the cross-entropies spot to image and image to spot, with each spot's own partner as the answer."""
         if self.is_normalized:
             image, spot = functional.normalize(image, dim=1), functional.normalize(spot, dim=1)
-        logits = spot @ image.T * self.log_scale.exp().clamp(max=100.0)
-        own = torch.arange(len(logits), device=logits.device)
-        return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
+        return contrastive_loss(spot, image, self.log_scale.exp().clamp(max=100.0))
 
     def look_up(self, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor) -> Tensor:
-        """Mean (B, G) of the values of the nearest keys by cosine, weighted by 1 / distance^2.
-
-        Parameters
-        ----------
-        queries : Tensor (B, D)
-        keys : Tensor (K, D)
-        values : Tensor (K, G)
-        allowed : bool Tensor (B, K)
-            Keys that may answer.
-        """
+        """Mean (B, G) of the values (K, G) of the keys (K, D) that are nearest and that each query (B, D) may see."""
         if self.is_normalized:
             queries, keys = functional.normalize(queries, dim=1), functional.normalize(keys, dim=1)
-        parts = []
-        for rows in torch.arange(len(queries), device=queries.device).split(_CHUNK):
-            cosine = functional.normalize(queries[rows], dim=1) @ functional.normalize(keys, dim=1).T
-            cosine = cosine.masked_fill(~allowed[rows], -math.inf)
-            best, which = cosine.topk(min(self.num_neighbours, len(keys)), dim=1)
-            distance = torch.linalg.vector_norm(keys[which] - queries[rows][:, None], self.distance_order, dim=2)
-            weight = distance.clamp_min(_NEAREST) ** -2 * torch.isfinite(best)
-            weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-30)
-            parts.append(torch.einsum("bk,bkg->bg", weight, values[which]))
-        return torch.cat(parts)
+        num, order = self.num_neighbours, self.distance_order
+        return nearest_mean(queries, keys, values, allowed, num_neighbours=num, order=order)
 
     @torch.no_grad()
     def memorise(self, batches: Iterable[SpotBatch]) -> None:
