@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from seqexp.core.errors import DataError, SeqexpError
 
 Status = Literal["ok", "warn", "error"]
-Result = TypeVar("Result")
+Answer = str | tuple[str, bool]
 
 
 @dataclass(frozen=True)
@@ -68,22 +69,29 @@ class CheckReport:
 
 
 class Asker:
-    """Runs questions; an answer is text, or text with a warning, and a SeqexpError becomes a row of its own."""
+    """Questions asked of files: what is told becomes a row, and so does a SeqexpError, which ends its question only.
+
+    For example::
+
+        with ask("genes.tsv", "rows") as tell:
+            tell(f"{num_read(path)} genes")
+
+    Nothing need be told: a question may only try whether something can be done.
+    """
 
     def __init__(self) -> None:
         self.rows: list[CheckRow] = []
 
-    def __call__(self, file: str, what: str, question: Callable[[], str | tuple[str, bool]]) -> None:
-        answer = self.value(file, what, question)
-        if answer is not None:
+    @contextmanager
+    def __call__(self, file: str, what: str) -> Iterator[Callable[[Answer], None]]:
+        """Ask something of a file; what is handed out takes the answer: text, or text and whether it is fine."""
+
+        def tell(answer: Answer) -> None:
             found, is_fine = (answer, True) if isinstance(answer, str) else answer
             self.rows.append(CheckRow(file, what, found, "ok" if is_fine else "warn"))
 
-    def value(self, file: str, what: str, question: Callable[[], Result]) -> Result | None:
-        """Like a call, but hand the result on; only a failure is written down."""
         try:
-            return question()
+            yield tell
         except SeqexpError as error:
             if all(str(row.error) != str(error) for row in self.rows):
                 self.rows.append(CheckRow(file, what, error.found.split("\n")[0], "error", error))
-            return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -73,7 +72,9 @@ def check_dataset(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> Ch
     if reference is not None:
         check_bases(ask, reference, windows)
     for name, path in spec.tracks.items():
-        track = ask.value(path.name, f"track {name}", partial(TrackSet, {name: path}, spec.missing))
+        track = None
+        with ask(path.name, f"track {name}"):
+            track = TrackSet({name: path}, spec.missing)
         if track is not None:
             check_track(ask, spec, track, reference=reference, num_genes=num_genes, windows=windows)
             track.close()
@@ -144,9 +145,10 @@ def _check_splits(
     ask: Asker, spec: DatasetSpec, genes: GeneTable, upstream_bp: int, *, downstream_bp: int
 ) -> NDArray[np.str_] | None:
     windows = genes.windows(upstream_bp, downstream_bp)
-    labels = ask.value("dataset.yaml", "splits", lambda: assign(genes, windows, spec.splits))
-    if labels is not None:
-        ask("dataset.yaml", "splits", lambda: check_leaks(genes, windows, labels).render())
+    labels = None
+    with ask("dataset.yaml", "splits") as tell:
+        labels = assign(genes, windows, spec.splits)
+        tell(check_leaks(genes, windows, labels).render())
     return labels
 
 
@@ -156,21 +158,27 @@ def _check_genes(ask: Asker, spec: DatasetSpec) -> GeneTable | None:
     with suppress(SeqexpError):
         genes = plain = spec.read_genes()
     if genes is None:  # is it the genes or their expression?
-        plain = ask.value(file, "genes", lambda: GeneTable.read(spec.genes, spec.columns))
-        ask.value(file, "expression", spec.read_genes)
+        with ask(file, "genes"):
+            plain = GeneTable.read(spec.genes, spec.columns)
+        with ask(file, "expression"):
+            spec.read_genes()
     if plain is not None:
-        ask(file, "strands", lambda: _strands(plain))
+        with ask(file, "strands") as tell:
+            tell(_strands(plain))
     return genes
 
 
 def _check_rows(ask: Asker, spec: DatasetSpec, genes: GeneTable) -> None:
     file, report = spec.genes.name, genes.report
     is_fine = not (report.dropped or report.ignored or {UNANNOTATED, NOWHERE} & set(report.noted))
-    ask(file, "rows", lambda: (report.render().split(": ", 1)[1], is_fine))
+    with ask(file, "rows") as tell:
+        tell((report.render().split(": ", 1)[1], is_fine))
     values = genes.frame[spec.expression].to_numpy()
-    ask(file, spec.expression, lambda: _range(values, spec.expression_unit))
+    with ask(file, spec.expression) as tell:
+        tell(_range(values, spec.expression_unit))
     for column in spec.covariates:
-        ask(file, column, partial(_covariate, genes.frame[column], genes.frame[spec.expression]))
+        with ask(file, column) as tell:
+            tell(_covariate(genes.frame[column], genes.frame[spec.expression]))
 
 
 def _covariate(values: pd.Series, expression: pd.Series) -> tuple[str, bool]:
@@ -200,17 +208,22 @@ def _check_places(
 ) -> GeneTable:
     """The genes on the chromosomes of the FASTA, or as they were where that is refused."""
     file, sizes = spec.genes.name, reference.chrom_sizes
-    placed = ask.value(file, "chromosomes", lambda: place_genes(genes, spec, reference))
+    placed = None
+    with ask(file, "chromosomes"):
+        placed = place_genes(genes, spec, reference)
     if placed is None:
         return genes
     num_named, num_found = genes.frame["chrom"].nunique(), placed.frame["chrom"].nunique()
     num_lost = placed.report.dropped.get(LACKING, 0)
     told = f"{num_found} of {num_named} in the FASTA"
     told += f"; {num_lost} genes on the others left out" if num_lost else ""
-    ask(file, "chromosomes", lambda: (told, not num_lost))
-    ask(file, "TSS inside chromosome", lambda: f"all {len(placed)}")
+    with ask(file, "chromosomes") as tell:
+        tell((told, not num_lost))
+    with ask(file, "TSS inside chromosome") as tell:
+        tell(f"all {len(placed)}")
     windows = placed.windows(upstream_bp, downstream_bp)
     num_past = int(((windows["start"] < 0) | (windows["end"] > windows["chrom"].map(sizes))).sum())
     told_past = f"{num_past} of {len(placed)} reach past a chromosome end and are padded"
-    ask(file, "windows", lambda: (told_past, num_past <= 0.1 * len(placed)))
+    with ask(file, "windows") as tell:
+        tell((told_past, num_past <= 0.1 * len(placed)))
     return placed

@@ -29,15 +29,19 @@ def check_alignments(ask: Asker, spec: DatasetSpec, sizes: Mapping[str, int] | N
 
 def _check(ask: Asker, spec: DatasetSpec, name: str, reads: AlignmentSpec, *, sizes: Mapping[str, int] | None) -> None:
     what = f"alignments {name}"
-    file_format = ask.value(reads.paths[0].name, what, reads.resolved_format)
+    file_format = None
+    with ask(reads.paths[0].name, what):
+        file_format = reads.resolved_format()
     if file_format is None:
         return
     for path in reads.files():
-        facts = ask.value(path.name, what, lambda path=path: read_facts(path, file_format))  # type: ignore[misc]
-        if facts is not None:
-            ask(path.name, what, lambda facts=facts: _holds(facts, file_format))  # type: ignore[misc]
-            if sizes is not None:
-                ask(path.name, "chromosome names", lambda f=facts, p=path: _names(f, p, sizes, spec.fasta))  # type: ignore[misc]
+        facts = None
+        with ask(path.name, what) as tell:
+            facts = read_facts(path, file_format)
+            tell(_holds(facts, file_format))
+        if facts is not None and sizes is not None:
+            with ask(path.name, "chromosome names") as tell:
+                tell(_names(facts, path, sizes, spec.fasta))
 
 
 def _holds(facts: AlignmentFacts, file_format: str) -> str:

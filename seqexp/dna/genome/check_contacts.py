@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,26 +28,26 @@ def check_contacts(ask: Asker, spec: ContactSpec, sizes: Mapping[str, int], gene
     genes : GeneTable, optional
         None if they cannot be read.
     """
-    names = ask.value("dataset.yaml", "contacts", lambda: spec.names_in(sizes))
+    names = None
+    with ask("dataset.yaml", "contacts"):
+        names = spec.names_in(sizes)
     if names is None:
         return
     tss = {} if genes is None else _tss_by_file(spec, genes)
     if genes is not None:
         num_known, num_genes = sum(map(len, tss.values())), len(genes)
         told = f"{num_known} of {num_genes} genes on a chromosome with contacts"
-        ask("dataset.yaml", "contacts", lambda: (told, num_known == num_genes))
+        with ask("dataset.yaml", "contacts") as tell:
+            tell((told, num_known == num_genes))
     for own, chrom in names.items():
         file = spec.paths[own].name
-        counts = ask.value(
-            file,
-            f"contacts of {own}",
-            lambda own=own, chrom=chrom: read_contacts(spec.paths[own], spec.bin_bp, sizes[chrom]),  # type: ignore[misc]
-        )
-        if counts is None:
-            continue
-        ask(file, f"contacts of {own}", partial(_pairs, counts, spec.bin_bp))
-        if genes is not None:
-            ask(file, "contacts at TSSs", partial(_met, counts, spec.bin_bp, tss.get(own, _NOTHING)))
+        counts = None
+        with ask(file, f"contacts of {own}") as tell:
+            counts = read_contacts(spec.paths[own], spec.bin_bp, sizes[chrom])
+            tell(_pairs(counts, spec.bin_bp))
+        if counts is not None and genes is not None:
+            with ask(file, "contacts at TSSs") as tell:
+                tell(_met(counts, spec.bin_bp, tss.get(own, _NOTHING)))
 
 
 def _tss_by_file(spec: ContactSpec, genes: GeneTable) -> dict[str, NDArray[np.int64]]:

@@ -17,21 +17,27 @@ _CHUNK_BP = 1 << 22
 
 def open_fasta(ask: Asker, spec: DatasetSpec) -> Reference | None:
     """Open the FASTA; None if that is not possible."""
-    return ask.value(spec.fasta.name, "opens", spec.open_reference)
+    with ask(spec.fasta.name, "opens"):
+        return spec.open_reference()
+    return None
 
 
 def check_fasta(ask: Asker, reference: Reference) -> None:
     """Tell what is in the FASTA and read it from end to end."""
     file, num_bases = reference.path.name, sum(reference.chrom_sizes.values())
-    ask(file, "sequences", lambda: f"{len(reference.chrom_sizes)} with {num_bases:,} bp")
-    ask(file, "index", lambda: (reference.index_note, "does not belong" not in reference.index_note))
-    ask(file, "content", lambda: _read_through(reference))
+    with ask(file, "sequences") as tell:
+        tell(f"{len(reference.chrom_sizes)} with {num_bases:,} bp")
+    with ask(file, "index") as tell:
+        tell((reference.index_note, "does not belong" not in reference.index_note))
+    with ask(file, "content") as tell:
+        tell(_read_through(reference))
 
 
 def check_bases(ask: Asker, reference: Reference, windows: Sequence[Interval]) -> None:
     """Ask whether windows hold bases."""
     if windows:
-        ask(reference.path.name, "bases in windows", lambda: _known_bases(reference, windows))
+        with ask(reference.path.name, "bases in windows") as tell:
+            tell(_known_bases(reference, windows))
 
 
 def _read_through(reference: Reference) -> tuple[str, bool]:

@@ -38,7 +38,8 @@ def check_regions(ask: Asker, spec: DatasetSpec, sizes: Mapping[str, int] | None
     if spec.truth is not None:
         _check_intervals(ask, spec, spec.truth, "truth", sizes=sizes)
         if genes is not None:
-            ask(spec.truth.name, "planted elements", lambda: _truth(spec, genes))
+            with ask(spec.truth.name, "planted elements") as tell:
+                tell(_truth(spec, genes))
 
 
 def _check_intervals(
@@ -50,12 +51,13 @@ def _check_intervals(
     sizes: Mapping[str, int] | None,
     read: Callable[[Path], pd.DataFrame] = read_intervals,
 ) -> None:
-    frame = ask.value(path.name, what, lambda: read(path))
-    if frame is None:
-        return
-    ask(path.name, what, lambda: (f"{len(frame):,} intervals, {covered_bp(frame):,} bp", len(frame) > 0))
-    if sizes is not None and len(frame):
-        ask(path.name, "inside chromosomes", lambda: _bounds(frame, path, sizes, spec.fasta))
+    frame = None
+    with ask(path.name, what) as tell:
+        frame = read(path)
+        tell((f"{len(frame):,} intervals, {covered_bp(frame):,} bp", len(frame) > 0))
+    if sizes is not None and frame is not None and len(frame):
+        with ask(path.name, "inside chromosomes") as tell:
+            tell(_bounds(frame, path, sizes, spec.fasta))
 
 
 def _bounds(frame: pd.DataFrame, path: Path, sizes: Mapping[str, int], fasta: Path) -> tuple[str, bool]:

@@ -44,17 +44,18 @@ def check_track(
     file = track.paths[name].name
     if reference is not None:
         sizes = track.sizes_of(name)
-
-        def names() -> tuple[str, bool]:
+        with ask(file, "chromosome names") as tell:
             num_found = len(match_names(sizes, reference.chrom_sizes, spec.tracks[name], spec.fasta))
-            return f"{num_found} of {len(sizes)} in the FASTA", num_found == len(sizes)
-
-        ask(file, "chromosome names", names)
-        ask(file, "chromosome sizes", lambda: compare_sizes(reference, track, name, needed=num_genes))
-    ask(file, "values", lambda: _values(track, name))
+            tell((f"{num_found} of {len(sizes)} in the FASTA", num_found == len(sizes)))
+        with ask(file, "chromosome sizes") as tell:
+            tell(compare_sizes(reference, track, name, needed=num_genes))
+    with ask(file, "values") as tell:
+        tell(_values(track, name))
     if num_genes:
-        ask(file, "chromosomes with values", lambda: _coverage(spec, track, name, num_genes))
-        ask(file, "signal in windows", lambda: _signal(track, windows))
+        with ask(file, "chromosomes with values") as tell:
+            tell(_coverage(spec, track, name, num_genes))
+        with ask(file, "signal in windows") as tell:
+            tell(_signal(track, windows))
 
 
 def _values(track: TrackSet, name: str) -> tuple[str, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seqexp.core.check import Asker, CheckRow
+from seqexp.core.errors import SeqexpError
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.genome.splits import SPLITS, assign
 from seqexp.objectives.transforms import make_transform
@@ -16,20 +17,19 @@ def check_target(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> lis
     Files that cannot be read give no row here: the check of the files says so.
     """
     ask = Asker()
-    transform = ask.value("dataset.yaml", "transform", lambda: make_transform(spec.transform, spec.expression_unit))
-    files = Asker()
-    genes = files.value("", "", spec.read_genes)
-    if transform is None or genes is None:
+    transform = None
+    with ask("dataset.yaml", "transform"):
+        transform = make_transform(spec.transform, spec.expression_unit)
+    if transform is None:
         return ask.rows
-    labels = files.value("", "", lambda: assign(genes, genes.windows(upstream_bp, downstream_bp), spec.splits))
-    if labels is None:
+    try:
+        genes = spec.read_genes()
+        labels = assign(genes, genes.windows(upstream_bp, downstream_bp), spec.splits)
+    except SeqexpError:
         return ask.rows
     values = genes.frame[spec.expression].to_numpy(np.float64)
-
-    def fitted() -> str:
+    with ask("dataset.yaml", "transform") as tell:
         made = transform.fit(values[labels == "train"])
         made.forward(values[np.isin(labels, SPLITS)])
-        return f"{made.name}: {made.unit}"
-
-    ask("dataset.yaml", "transform", fitted)
+        tell(f"{made.name}: {made.unit}")
     return ask.rows

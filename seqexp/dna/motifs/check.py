@@ -12,5 +12,6 @@ def check_motifs(spec: DatasetSpec) -> list[CheckRow]:
     ask = Asker()
     if spec.motifs is not None:
         path = spec.motifs
-        ask(path.name, "motifs", lambda: f"{len(read_meme(path))} motifs")
+        with ask(path.name, "motifs") as tell:
+            tell(f"{len(read_meme(path))} motifs")
     return ask.rows

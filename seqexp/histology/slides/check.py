@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from seqexp.core.check import Asker, CheckReport
@@ -29,18 +31,27 @@ def check_slides(slide_set: SlideSet) -> CheckReport:
     ask = Asker()
     tables = []
     for name in slide_set.spec.slides:
-        slide = ask.value(name, "image", lambda name=name: slide_set.slide(name))  # type: ignore[misc]
+        slide = None
+        with ask(name, "image") as tell:
+            slide = slide_set.slide(name)
+            tell(_image(slide))
         if slide is None:
             continue
-        ask(name, "image", lambda slide=slide: _image(slide))  # type: ignore[misc]
-        table = ask.value(name, "spots", lambda name=name: slide_set.read(name))  # type: ignore[misc]
+        table = None
+        with ask(name, "spots"):
+            table = slide_set.read(name)
         if table is not None:
             tables.append(table)
             _check_spots(ask, slide, table, slide_set.expected_pitch_um(table))
     if len(tables) == len(slide_set.spec.slides):
-        ask("slides.yaml", "genes", lambda: _genes(slide_set, tables))
-        for name in ask.value("slides.yaml", "splits", lambda: slide_set.split_names) or ():
-            ask("slides.yaml", f"split {name}", lambda name=name: _split(slide_set, name))  # type: ignore[misc]
+        with ask("slides.yaml", "genes") as tell:
+            tell(_genes(slide_set, tables))
+        splits: Sequence[str] = ()
+        with ask("slides.yaml", "splits"):
+            splits = slide_set.split_names
+        for name in splits:
+            with ask("slides.yaml", f"split {name}") as tell:
+                tell(_split(slide_set, name))
     return CheckReport(tuple(ask.rows))
 
 
@@ -60,58 +71,59 @@ def _image(slide: Slide) -> tuple[str, bool]:
 
 def _check_spots(ask: Asker, slide: Slide, table: SpotTable, pitch_um: float | None) -> None:
     name = slide.name
+    with ask(name, "join") as tell:
+        tell((table.reports[name].render(), not table.reports[name].dropped))
+    with ask(name, "counts") as tell:
+        tell(_depth(table))
+    with ask(name, "pitch") as tell:
+        tell(_pitch(slide, table, pitch_um))
+    with ask(name, "orientation") as tell:
+        tell(_orientation(table))
+    with ask(name, "tissue") as tell:
+        tell(_tissue(slide, table))
 
-    def joined() -> tuple[str, bool]:
-        return table.reports[name].render(), not table.reports[name].dropped
 
-    def depth() -> tuple[str, bool]:
-        sums = table.frame["total_counts"].to_numpy()
-        empty = int((sums == 0).sum())
-        told = f"{len(table.panel)} genes, median {np.median(sums):,.0f} counts per spot"
-        return told + (f", {empty} spots without any" if empty else ""), empty == 0
+def _depth(table: SpotTable) -> tuple[str, bool]:
+    sums = table.frame["total_counts"].to_numpy()
+    empty = int((sums == 0).sum())
+    told = f"{len(table.panel)} genes, median {np.median(sums):,.0f} counts per spot"
+    return told + (f", {empty} spots without any" if empty else ""), empty == 0
 
-    def pitch() -> tuple[str, bool]:
-        found = measured_pitch_um(table.frame)
-        if (
-            not found
-            and platform_of(table.frame["platform"].iloc[0]).grid == "none"
-            and (table.frame["row"] >= 0).all()
-        ):
-            return "spots have places on an array, and no platform is named to compare them and the scale with", False
-        if not found:
-            return "no grid to measure", True
-        expected = pitch_um or platform_of(table.frame["platform"].iloc[0]).nearest_pitch_um(found)
-        if expected is None:
-            return f"{found:.4g} um between neighbours", True
-        is_right = abs(found / expected - 1) <= _PITCH_TOLERANCE
-        told = f"{found:.4g} um between neighbours, {expected:g} expected"
-        return told + ("" if is_right else f": mpp: {slide.mpp * expected / found:.4g} would be right"), is_right
 
-    def tissue() -> tuple[str, bool]:
-        mask, places = slide.tissue_mask(16.0), table.frame[["x_um", "y_um"]].to_numpy()
-        share, exchanged = (float(mask.contains(points).mean()) for points in (places, places[:, ::-1]))
-        told, is_bright = f"{share:.0%} of the spots lie on it", mask.brightest >= _DARK
-        is_exchanged = exchanged > share + _BETTER_SHARE  # the only sign of it where no array tells
-        if is_exchanged:
-            told += f", {exchanged:.0%} with x and y exchanged"
-        if not is_bright:
-            told += (
-                f"; the brightest of the image is {mask.brightest:.0f} of 255: it is fluorescence, or its samples use "
-                "fewer bits than the file says"
-            )
-        return told, share > 0.5 and is_bright and not is_exchanged
+def _pitch(slide: Slide, table: SpotTable, pitch_um: float | None) -> tuple[str, bool]:
+    found = measured_pitch_um(table.frame)
+    if not found and platform_of(table.frame["platform"].iloc[0]).grid == "none" and (table.frame["row"] >= 0).all():
+        return "spots have places on an array, and no platform is named to compare them and the scale with", False
+    if not found:
+        return "no grid to measure", True
+    expected = pitch_um or platform_of(table.frame["platform"].iloc[0]).nearest_pitch_um(found)
+    if expected is None:
+        return f"{found:.4g} um between neighbours", True
+    is_right = abs(found / expected - 1) <= _PITCH_TOLERANCE
+    told = f"{found:.4g} um between neighbours, {expected:g} expected"
+    return told + ("" if is_right else f": mpp: {slide.mpp * expected / found:.4g} would be right"), is_right
 
-    def orientation() -> tuple[str, bool]:
-        layout = array_layout(table.frame)
-        if layout is None:
-            return "no grid to compare", True
-        return layout.render(), layout.is_upright or layout.is_mirrored
 
-    ask(name, "join", joined)
-    ask(name, "counts", depth)
-    ask(name, "pitch", pitch)
-    ask(name, "orientation", orientation)
-    ask(name, "tissue", tissue)
+def _tissue(slide: Slide, table: SpotTable) -> tuple[str, bool]:
+    mask, places = slide.tissue_mask(16.0), table.frame[["x_um", "y_um"]].to_numpy()
+    share, exchanged = (float(mask.contains(points).mean()) for points in (places, places[:, ::-1]))
+    told, is_bright = f"{share:.0%} of the spots lie on it", mask.brightest >= _DARK
+    is_exchanged = exchanged > share + _BETTER_SHARE  # the only sign of it where no array tells
+    if is_exchanged:
+        told += f", {exchanged:.0%} with x and y exchanged"
+    if not is_bright:
+        told += (
+            f"; the brightest of the image is {mask.brightest:.0f} of 255: it is fluorescence, or its samples use "
+            "fewer bits than the file says"
+        )
+    return told, share > 0.5 and is_bright and not is_exchanged
+
+
+def _orientation(table: SpotTable) -> tuple[str, bool]:
+    layout = array_layout(table.frame)
+    if layout is None:
+        return "no grid to compare", True
+    return layout.render(), layout.is_upright or layout.is_mirrored
 
 
 def _genes(slide_set: SlideSet, tables: list[SpotTable]) -> tuple[str, bool]:
