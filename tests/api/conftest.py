@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ SELECTOR = {
         },
         "selector": {
             "class_path": "seqexp.dna.selectors.selector.BetaSelector",
-            "init_args": {"width": 8, "num_tracks": 2, "learns_signals": False},
+            "init_args": {"width": 8, "num_tracks": 2, "evidence": {"sequence": {"learns_signals": False}}},
         },
         "predictor": {
             "class_path": "seqexp.dna.encoders.conv.ConvEncoder",
@@ -61,6 +62,23 @@ def train(folder: Path, dataset: Path, network: dict, changes: tuple[str, str] =
     dump_yaml(content, folder / "c.yaml")
     run_fit(folder / "run", [str(folder / "c.yaml")])
     return folder / "run"
+
+
+CONTACTS = {**READER, "init_args": {**READER["init_args"], "num_tracks": 3}}
+
+
+@pytest.fixture(scope="session")
+def touching(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads two tracks and Hi-C contacts."""
+    source = tmp_path_factory.mktemp("contacts")
+    shutil.copytree(shared_tiny_dataset.parent, source / "data")
+    cells = [(i, j, 40 / (1 + j - i)) for i in range(80) for j in range(i, min(i + 6, 80))]
+    text = "".join(f"{i * 500}\t{j * 500}\t{value:.3f}\n" for i, j, value in cells)
+    (source / "data" / "c.gz").write_bytes(gzip.compress(text.encode()))
+    paths = ", ".join(f"chr{number}: c.gz" for number in range(1, 7))
+    told = f"contacts: {{paths: {{{paths}}}, bin_bp: 500, normalise: none}}\ntransform:"
+    folder, changes = tmp_path_factory.mktemp("touching"), ("transform:", told)
+    return train(folder, source / "data" / "dataset.yaml", CONTACTS, changes, contacts=True)
 
 
 @pytest.fixture(scope="session")

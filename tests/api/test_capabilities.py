@@ -1,0 +1,83 @@
+"""Samples, embeddings and contacts: what only some networks have or read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import seqexp
+from seqexp.cli.main import main
+from seqexp.core.seeds import sample_seed
+from seqexp.training.run import Run
+
+
+def draw(network: Any, batch: Any, num_samples: int, seed: int) -> torch.Tensor:
+    """Draws (S, B, 1) round the prediction, each seeded by (seed, row, draw)."""
+    mean = network(batch).prediction.cpu()
+    rows = [[sample_seed(seed, int(row), number) for row in batch.index] for number in range(num_samples)]
+    noise = [[torch.randn(1, generator=torch.Generator().manual_seed(seed)) for seed in of_draw] for of_draw in rows]
+    return mean + torch.stack([torch.stack(of_draw) for of_draw in noise])
+
+
+def learned(monkeypatch: pytest.MonkeyPatch, name: str, method: Callable[..., Any]) -> None:
+    """Give the network of every run that is opened another ability: the instance, as classes are remembered."""
+    real = Run.open
+
+    def opened(*args: Any, **settings: Any) -> Run:
+        run = real(*args, **settings)
+        setattr(run.network, name, partial(method, run.network))
+        return run
+
+    monkeypatch.setattr(Run, "open", opened)
+
+
+@pytest.fixture
+def sampling(reading: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run of a network that has learned to sample since."""
+    learned(monkeypatch, "sample", draw)
+    return reading
+
+
+def test_samples_do_not_depend_on_the_batch(sampling: Path, tmp_path: Path) -> None:
+    words = ["--run", str(sampling), "--genes", "G001", "G051", "G012", "--samples", "5", "--quiet"]
+    for name, size in (("a", 2), ("b", 16)):
+        flags = ["--out", str(tmp_path / name), "--data.init_args.batch_size", str(size)]
+        assert main(["predict", *words, *flags]) == 0
+    one, other = (np.load(tmp_path / name / "samples.npz") for name in "ab")
+    assert one["samples"].shape == (5, 3, 1)
+    assert one["ids"].tolist() == ["G001", "G051", "G012"]
+    assert str(one["unit"]) == "log2(TPM + 1)"
+    np.testing.assert_allclose(one["samples"], other["samples"], rtol=1e-5)
+    table = pd.read_csv(tmp_path / "a" / "predictions.tsv", sep="\t")
+    np.testing.assert_allclose(table["sample_mean"], one["samples"][:, :, 0].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(table["sample_sd"], one["samples"][:, :, 0].std(axis=0), rtol=1e-5)
+    in_python = seqexp.load(sampling).predict(["G001", "G051", "G012"], num_samples=5)
+    np.testing.assert_allclose(in_python["sample_sd"], table["sample_sd"], rtol=1e-5)
+
+
+def test_embeddings_of_windows(reading: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def embed(network: Any, batch: Any) -> dict[str, torch.Tensor]:
+        return {"content": batch.one_hot().mean(dim=1)}
+
+    learned(monkeypatch, "embed", embed)
+    embedded = seqexp.load(reading).embed({"a": "A" * 512, "half": "AC" * 256})
+    assert embedded.index.tolist() == ["a", "half"]
+    assert embedded.columns.tolist() == ["content_0", "content_1", "content_2", "content_3"]
+    np.testing.assert_allclose(embedded.to_numpy(), [[1, 0, 0, 0], [0.5, 0.5, 0, 0]])
+
+
+def test_contacts_are_those_of_the_data_set(touching: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    model = seqexp.load(touching)
+    own = model.predict().set_index("gene_id").loc[["G003", "G050"]]
+    np.testing.assert_allclose(model.predict(["G003", "G050"])["prediction"], own["prediction"], rtol=1e-5)
+    (tmp_path / "s.fa").write_text(">one\n" + "ACGT" * 128 + "\n")
+    words = ["--sequences", str(tmp_path / "s.fa"), "--out", str(tmp_path / "out")]
+    assert main(["predict", "--run", str(touching), *words]) == 2
+    assert "reads Hi-C contacts, which are known for the genome of its data set only" in capsys.readouterr().err
