@@ -1,4 +1,4 @@
-"""What a network promises to the hall, as small protocols: the hall asks for these, never for a class.
+"""What networks, batches and data promise to the hall, as small protocols: it asks for these, never for a class.
 
 A network is any ``nn.Module`` with :class:`Predicts` and :class:`Trains`; everything else it may or may not do.
 """
@@ -17,8 +17,38 @@ from seqexp.objectives.outputs import ModelOutput
 class Batch(Protocol):
     """Rows of one data module."""
 
-    target: Tensor  # (B, G), as the network sees it
-    index: Tensor  # (B,), which row of the data
+    @property
+    def target(self) -> Tensor:
+        """What is to be predicted (B, G), as the network sees it."""
+
+    @property
+    def index(self) -> Tensor:
+        """Which row of the data (B,)."""
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A batch whose rows come in groups, inside which predictions are correlated: ``val_pcc_mean`` and its like."""
+
+    @property
+    def group(self) -> Tensor:
+        """Number of the group of each row (B,)."""
+
+
+@runtime_checkable
+class HoldsMemory(Protocol):
+    """Data that show a network of :class:`Remembers` their training rows."""
+
+    def memory_dataloader(self) -> Iterable[Any]:
+        """Batches of all training rows, in their order, unchanged by augmentation."""
+
+
+@runtime_checkable
+class HoldsOuterRows(Protocol):
+    """Data that set rows apart for the outer step of :class:`TwoLevel`; else it takes the validation rows."""
+
+    def outer_dataloader(self) -> Iterable[Any]:
+        """Batches of these rows."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +59,12 @@ class Losses:
     ----------
     terms : dict of str to Tensor (B,) or ()
         Trained on from the first step, each with weight 1 unless the config gives another. Per row where a row has one.
+        Their weighted sum is ``train_loss`` and ``val_loss``.
     penalties : dict of str to Tensor ()
         Trained on with the weight that the config gives, growing over the warm-up; without a weight only logged.
     output : ModelOutput, optional
-        What the network predicted on the way: it is scored as training metrics.
+        What the network predicted on the way: it is scored as training metrics. A network whose prediction costs more
+        than its loss leaves it out in training; out of training the task then asks for it.
     """
 
     terms: dict[str, Tensor]
@@ -54,6 +86,36 @@ class Trains(Protocol):
 
     def losses(self, batch: Any) -> Losses:
         """Named loss terms of a batch."""
+
+
+@runtime_checkable
+class NeedsWeights(Protocol):
+    """Has parts that nothing teaches unless the config gives some penalties a weight."""
+
+    needed_weights: Mapping[str, str]  # name of the penalty -> what else the user may do, or ""
+
+
+@runtime_checkable
+class TwoLevel(Protocol):
+    """Learns some of its parameters by what the others become: trained by ``TwoLevelStep``.
+
+    The inner parameters follow ``losses``, in which the outer ones are constants; the outer ones follow
+    ``outer_losses`` through steps of the inner ones.
+    """
+
+    def outer_parameters(self) -> Iterable[str]:
+        """Names of the outer parameters, as ``named_parameters`` gives them; all others are inner."""
+
+    def outer_losses(self, batch: Any) -> Losses:
+        """Named loss terms of rows set apart for the outer step."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """Has parameters that may not lie anywhere."""
+
+    def project(self) -> None:
+        """Bring them back to where they may lie; called after each outer step of :class:`TwoLevel`."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Losses by name. Each gives one value per row, so that a mean over gathered rows counts every row once."""
+"""Losses by name, and regression on one. Each gives a value per row: a mean over gathered rows counts each once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqexp.core.errors import ConfigError, DataError
+from seqexp.objectives.contracts import Batch, Losses
+from seqexp.objectives.outputs import ModelOutput
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Loss:
             )
         return self.elementwise(output.float(), target.float()).mean(dim=-1)
 
+    def output(self, raw: Tensor, **shown: dict[str, Tensor]) -> ModelOutput:
+        """What a network returns for its raw output (B, P·G): the point prediction, with what else it shows."""
+        return ModelOutput(self.point(raw.float()), raw, **shown)
+
 
 def _gaussian(output: Tensor, target: Tensor) -> Tensor:
     """Negative log likelihood with a learned variance (nats); the log variance is held in [-10, 10]."""
@@ -87,3 +93,15 @@ def make_loss(name: str) -> Loss:
     if name not in LOSSES:
         raise ConfigError(f"unknown loss {name!r}", expected="one of: " + ", ".join(LOSSES))
     return LOSSES[name]
+
+
+def regression(output: ModelOutput, batch: Batch, loss: Loss, penalties: dict[str, Tensor] | None = None) -> Losses:
+    """Regression of the target on what a network gave for a batch, as the one term ``regression``.
+
+    Raises
+    ------
+    DataError
+        The output does not have the shape that the loss needs.
+    """
+    raw = output.prediction if output.raw is None else output.raw
+    return Losses({"regression": loss.rows(raw, batch.target)}, penalties or {}, output)

@@ -1,34 +1,31 @@
-"""What every model returns."""
+"""What every network returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """Prediction of a batch and what else the loss or the analysis may need.
+    """Prediction of a batch and what else evaluation may need of it.
 
     Attributes
     ----------
     prediction : Tensor (B, G)
-        In the units of the (possibly standardised) target.
-    penalties : dict of str to Tensor ()
-        Scalars to add to the loss, by name and without their weight, such as the KL of a selector in nats.
-    selection : object, optional
-        Output of a selector; anything with a ``mask`` (B, N) in [0, 1].
-    embedding : Tensor (B, D), optional
-        Pooled representation, for analysis only.
+        The point prediction, in the units of the (possibly standardised) target.
+    raw : Tensor (B, P * G), optional
+        What a loss with several numbers per target reads, such as mean and log-variance; see
+        :meth:`seqexp.objectives.losses.Loss.output`.
     per_row : dict of str to Tensor (B, ...)
         What evaluation needs of every row beside its prediction, such as the mask of a selector; handed on by
         ``predict_step`` under these names.
+    logged : dict of str to Tensor ()
+        Figures for the logs, beside losses and metrics.
     """
 
     prediction: Tensor
-    penalties: dict[str, Tensor] = field(default_factory=dict)
-    selection: Any | None = None
-    embedding: Tensor | None = None
+    raw: Tensor | None = None
     per_row: dict[str, Tensor] = field(default_factory=dict)
+    logged: dict[str, Tensor] = field(default_factory=dict)

@@ -22,7 +22,7 @@ from seqexp.training.folder import RunFolder
 from seqexp.training.loggers import CsvLog
 
 _DIRECTIONS = {"loss": "min", "mse": "min", "mae": "min", "pearson": "max", "spearman": "max", "r2": "max"}
-_DIRECTIONS["pcc_mean"] = "max"  # of data whose rows come in groups, such as spots of slides
+_DIRECTIONS["pcc_mean"] = "max"  # of data whose rows come in groups
 
 
 @dataclass

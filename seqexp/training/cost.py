@@ -13,6 +13,7 @@ from scipy.optimize import nnls
 from torch import nn
 
 from seqexp.core.memory import peak_resident_bytes
+from seqexp.training.objective import total
 from seqexp.training.optimizer import parameter_groups
 from seqexp.training.task import ExpressionTask
 
@@ -57,9 +58,7 @@ def training_step(
     def step() -> None:
         moved = batch.to(device)  # type: ignore[attr-defined]
         with torch.autocast(device.type, half, enabled="mixed" in precision):
-            output = network(moved)
-            loss = task.loss.rows(output.prediction, moved.target).mean()
-        loss = loss + sum(weight * output.penalties[name] for name, weight in task.penalties.items())
+            loss = total(network.losses(moved), task.loss_weights)  # type: ignore[operator]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

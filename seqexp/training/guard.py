@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seqexp.core.errors import SeqexpError
+from seqexp.objectives.contracts import Losses
 
 
 def _tensors(value: Any) -> Iterable[Tensor]:
@@ -31,8 +32,8 @@ def _is_broken(value: Any) -> bool:
     return any(not bool(torch.isfinite(tensor).all()) for tensor in _tensors(value))
 
 
-def first_broken_module(network: nn.Module, batch: Any) -> str | None:
-    """Name of the first module whose output is not finite when the batch is run again, innermost first."""
+def first_broken_module(network: nn.Module, run: Callable[[], Any]) -> str | None:
+    """Name of the first module of a network whose output is not finite when it is run again, innermost first."""
     found: list[str] = []
 
     def watch(name: str) -> Any:
@@ -45,7 +46,7 @@ def first_broken_module(network: nn.Module, batch: Any) -> str | None:
     handles = [module.register_forward_hook(watch(name)) for name, module in network.named_modules()]
     try:
         with torch.no_grad():
-            network(batch)
+            run()
     finally:
         for handle in handles:
             handle.remove()
@@ -62,8 +63,10 @@ def _shortened(names: list[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def broken_loss(network: nn.Module, batch: Any, loss: Tensor, where: str) -> SeqexpError:
-    """Error for a loss that is not finite, naming the first cause found: targets, parameters or a module."""
+def broken_loss(network: nn.Module, batch: Any, losses: Losses, where: str) -> SeqexpError:
+    """Error for losses that are not finite, naming them and the first cause found: targets, parameters or a module."""
+    parts = {**losses.terms, **losses.penalties}
+    broken = ", ".join(f"{name} is {value.mean().item()}" for name, value in parts.items() if _is_broken(value))
     names = broken_parameters(network)
     if _is_broken(batch.target):
         rows = batch.index[~torch.isfinite(batch.target).all(dim=-1)].tolist()
@@ -71,10 +74,10 @@ def broken_loss(network: nn.Module, batch: Any, loss: Tensor, where: str) -> Seq
     elif names:
         cause = f"parameters are not finite: {_shortened(names)}"
     else:
-        module = first_broken_module(network, batch)
+        module = first_broken_module(network, lambda: network.losses(batch))  # type: ignore[operator]
         cause = f"the first output that is not finite comes from {module}" if module else "the loss itself overflows"
     return SeqexpError(
-        f"the training loss is {loss.item()}: {cause}",
+        f"the training loss is not finite ({broken or 'the weighted sum'}): {cause}",
         where=where,
         expected="a finite loss",
         fix="lower model.lr, keep trainer.gradient_clip_val at 1, or use trainer.precision: 32-true",

@@ -64,7 +64,7 @@ _RULES: dict[str, _Rule] = {
         lambda value: all(0 <= beta < 1 for beta in value),
         "two numbers, each at least 0 and below 1",
     ),
-    "model.penalties": (
+    "model.loss_weights": (
         lambda value: all(math.isfinite(weight) and weight >= 0 for weight in value.values()),
         "finite weights of at least 0",
     ),

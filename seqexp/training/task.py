@@ -1,4 +1,4 @@
-"""The one LightningModule: any network that turns a batch into a ModelOutput, trained and scored."""
+"""The one LightningModule: any network that says what it is trained on, trained and scored."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
 from seqexp.core.seeds import sample_seed
-from seqexp.objectives.losses import make_loss
+from seqexp.objectives.contracts import Grouped, HoldsMemory, Losses, NeedsCalibration, Remembers
 from seqexp.objectives.metrics import StreamingRegression
 from seqexp.objectives.outputs import ModelOutput
 from seqexp.objectives.spatial import spatial_scores
 from seqexp.objectives.transforms import Transform, make_transform, transform_from_state
 from seqexp.training.guard import broken_gradient, broken_loss
 from seqexp.training.length import total_steps
+from seqexp.training.objective import require_known, require_trainable, rows, total
 from seqexp.training.optimizer import WeightAverage, parameter_groups
 from seqexp.training.processes import gather_rows
 from seqexp.training.schedules import make_schedule, penalty_ramp
+from seqexp.training.steps import PlainStep
 from seqexp.training.weights import adopt_buffers, check_weights
 
 _STATE = "seqexp"  # key of our part of a checkpoint
-_TORCH_STREAM = -1  # keeps the seeds of torch apart from those of the samples
+_TRAIN_STREAM, _SCORE_STREAM = -1, -2  # keep the seeds of torch apart from those of the samples
 
 
 class ExpressionTask(pl.LightningModule):
-    """Train a network to predict expression and score it on the scale of the target's unit.
+    """Train a network on the losses it names and score its predictions on the scale of the target's unit.
 
     Parameters
     ----------
     network : nn.Module
-        ``forward(batch) -> ModelOutput``; where it has ``calibrate(statistics)``, that is called once before training;
-        where it has ``memorise(batches)``, that is called with the training rows before each validation.
-        A batch is anything with ``target`` (B, G) and ``index`` (B,).
-    loss : str
-        Name in :data:`seqexp.objectives.losses.LOSSES`.
-    penalties : dict of str to float, optional
-        Weights of the penalties the network returns, such as ``{kl: 0.01}``; others are logged and not added.
+        ``forward(batch) -> ModelOutput`` and ``losses(batch) -> Losses``; what else it may do, and what a batch is, is
+        said in :mod:`seqexp.objectives.contracts`.
+    loss_weights : dict of str to float, optional
+        Weights of the losses that the network names, such as ``{kl: 0.01}``: terms have 1 by default, penalties 0,
+        which leaves them to the log.
     penalty_warmup : float
-        Fraction of the run over which penalty weights grow linearly from 0.
+        Fraction of the run over which the weights of penalties grow linearly from 0.
     lr : float
         Peak learning rate of AdamW.
     weight_decay : float
@@ -57,19 +57,22 @@ class ExpressionTask(pl.LightningModule):
         Decay of a moving average of the weights, which is then used for validation, test and prediction.
     seed : int
         Dropout and sampling depend on (seed, epoch, batch) alone, so a resumed run draws what an unbroken one does.
+    step : PlainStep, optional
+        What happens beside the losses of a batch: nothing, or
+        :class:`~seqexp.training.steps.TwoLevelStep` for networks with inner and outer parameters.
 
     Notes
     -----
     Metrics are those of :class:`seqexp.objectives.metrics.RegressionScores`, named ``val_pearson`` and so on, on the
-    curve scale of the target transform, such as log2(TPM + 1); losses are on the scale the network sees. Where batches
-    say which ``slide`` a row is of, ``val_pcc_mean`` is the mean correlation inside slides, which monitors such runs.
+    curve scale of the target transform, such as log2(TPM + 1). ``val_loss`` is the weighted sum of the terms, without
+    penalties, each row counted once. Where batches say which ``group`` a row is of, ``val_pcc_mean`` is the mean
+    correlation inside groups, which monitors such runs.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        loss: str = "mse",
-        penalties: dict[str, float] | None = None,
+        loss_weights: dict[str, float] | None = None,
         penalty_warmup: float = 0.1,
         *,
         lr: float = 1e-3,
@@ -80,22 +83,16 @@ class ExpressionTask(pl.LightningModule):
         min_lr_fraction: float = 0.01,
         ema: float | None = None,
         seed: int = 0,
+        step: PlainStep | None = None,
     ) -> None:
         super().__init__()
         if ema is not None and not 0.0 < ema < 1.0:
             raise ConfigError(f"ema is {ema}", expected="null, or a decay between 0 and 1 such as 0.999")
         make_schedule(schedule, 1, warmup_fraction, min_lr_fraction)  # refuse a bad name before any work
-        untaught = [name for name in getattr(network, "needs_penalties", ()) if not (penalties or {}).get(name)]
-        if untaught:
-            raise ConfigError(
-                f"{type(network).__name__} has a part that only the penalty {untaught[0]!r} teaches, without a weight",
-                where="model: penalties",
-                expected=f"{untaught[0]}: 1.0, or `learns_signals: false` in the selector",
-            )
-        self.network = network
-        self.loss = make_loss(loss)
-        self.penalties = dict(penalties or {})
-        self.penalty_warmup = penalty_warmup
+        require_trainable(network, loss_weights or {})
+        self.network, self.step = network, step or PlainStep()
+        self.step.prepare(network)
+        self.loss_weights, self.penalty_warmup = dict(loss_weights or {}), penalty_warmup
         self.lr, self.weight_decay, self.betas = lr, weight_decay, tuple(betas)
         self.schedule, self.warmup_fraction, self.min_lr_fraction = schedule, warmup_fraction, min_lr_fraction
         self.ema, self.seed = ema, seed
@@ -124,9 +121,8 @@ class ExpressionTask(pl.LightningModule):
             return
         self.transform = self._data_transform or self.transform
         statistics = getattr(datamodule, "statistics", None)
-        calibrate = getattr(self.network, "calibrate", None)
-        if statistics is not None and callable(calibrate):
-            calibrate(statistics)
+        if statistics is not None and isinstance(self.network, NeedsCalibration):
+            self.network.calibrate(statistics)
         if self.ema is not None:
             self.average = WeightAverage(self.network, self.ema)
 
@@ -143,30 +139,24 @@ class ExpressionTask(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed dropout and sampling by what is drawn: no state of a generator needs to survive a restart."""
-        stream = sample_seed(self.seed, self.global_rank, _TORCH_STREAM)
-        torch.manual_seed(sample_seed(stream, self.current_epoch, batch_idx))
+        self._seed_draws(_TRAIN_STREAM, self.current_epoch, batch_idx)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Loss of a batch with its weighted penalties; raises where it is not finite."""
-        output: ModelOutput = self.network(batch)
-        rows = self.loss.rows(output.prediction, batch.target)
-        total = rows.mean()
-        ramp = penalty_ramp(self.global_step, self._num_steps, self.penalty_warmup)
-        for name, weight in self.penalties.items():
-            if name not in output.penalties:
-                known = ", ".join(output.penalties) or "none"
-                raise ConfigError(f"the network returns no penalty {name!r}", expected=f"one of: {known}")
-            total = total + ramp * weight * output.penalties[name]
-        if not torch.isfinite(total):
-            raise broken_loss(self.network, batch, total, self._place(batch_idx))
-        self._record("train", batch, output, rows)
-        values = {
-            "train_loss_step": rows.mean().detach(),
-            "train_total_step": total.detach(),
-            **_shown(output, "train"),
-        }
-        self.log_dict(values, on_step=True, on_epoch=False)
-        return total
+        """What is minimised for a batch; raises where it is not finite."""
+        shown = self.step.before(self, batch)
+        losses: Losses = self.network.losses(batch)  # type: ignore[operator]
+        require_known(losses, self.loss_weights)
+        value = self.total(losses)
+        if not torch.isfinite(value):
+            raise broken_loss(self.network, batch, losses, self._place(batch_idx))
+        own = self._record("train", batch, losses, losses.output)
+        shown |= {"train_loss_step": own.mean(), "train_total_step": value.detach(), **_shown(losses, "train")}
+        self.log_dict(shown, on_step=True, on_epoch=False)
+        return value
+
+    def total(self, losses: Losses) -> Tensor:
+        """What is minimised: the named losses with their weights at this moment of the run."""
+        return total(losses, self.loss_weights, penalty_ramp(self.global_step, self._num_steps, self.penalty_warmup))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Refuse gradients that are not finite, before they reach the weights."""
@@ -189,6 +179,9 @@ class ExpressionTask(pl.LightningModule):
         self._finish("train")
         self.log("lr", self.optimizers(use_pl_optimizer=False).param_groups[0]["lr"])  # type: ignore[union-attr]
 
+    def _seed_draws(self, stream: int, epoch: int, batch_idx: int) -> None:
+        torch.manual_seed(sample_seed(sample_seed(self.seed, self.global_rank, stream), epoch, batch_idx))
+
     def _place(self, batch_idx: int) -> str:
         return f"epoch {self.current_epoch}, batch {batch_idx}, step {self.global_step}"
 
@@ -196,18 +189,17 @@ class ExpressionTask(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Let a network that answers by retrieval see the training rows as its present weights read them."""
-        memorise = getattr(self.scored_network, "memorise", None)
-        source = getattr(getattr(self.trainer, "datamodule", None), "memory_dataloader", None)
-        if callable(memorise) and callable(source) and self.trainer.state.fn == "fit":
-            memorise(batch.to(self.device) for batch in source())
+        network, data = self.scored_network, getattr(self.trainer, "datamodule", None)
+        if isinstance(network, Remembers) and isinstance(data, HoldsMemory) and self.trainer.state.fn == "fit":
+            network.memorise(batch.to(self.device) for batch in data.memory_dataloader())
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Collect the predictions of a batch."""
-        self._score("val", batch)
+        """Collect losses and predictions of a batch."""
+        self._score("val", batch, batch_idx)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Collect the predictions of a batch."""
-        self._score("test", batch)
+        """Collect losses and predictions of a batch."""
+        self._score("test", batch, batch_idx)
 
     def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Predictions on the curve scale.
@@ -231,49 +223,55 @@ class ExpressionTask(pl.LightningModule):
         """Metrics of the test split."""
         self._finish("test")
 
-    def _score(self, split: str, batch: Any) -> None:
-        output: ModelOutput = self(batch)
-        self._record(split, batch, output, self.loss.rows(output.prediction, batch.target))
-        shown = _shown(output, split)
-        if shown:
-            self.log_dict(shown, on_step=False, on_epoch=True, batch_size=len(batch.index), sync_dist=True)
+    def _score(self, split: str, batch: Any, batch_idx: int) -> None:
+        self._seed_draws(_SCORE_STREAM, 0, batch_idx)  # a loss that draws is the same in every epoch
+        losses: Losses = self.scored_network.losses(batch)  # type: ignore[operator]
+        output = losses.output if losses.output is not None else self(batch)
+        self._record(split, batch, losses, output)
+        shown = _shown(losses, split)
+        self.log_dict(shown, on_step=False, on_epoch=True, batch_size=len(batch.index), sync_dist=True)
 
     def _restored(self, batch: Any, output: ModelOutput) -> tuple[Tensor, Tensor]:
         """Prediction and target (B, G) on the curve scale."""
-        point = self.loss.point(output.prediction.detach().float())
-        return self.transform.restore(point), (self._data_transform or self.transform).restore(batch.target.float())
+        own = self._data_transform or self.transform
+        return self.transform.restore(output.prediction.detach().float()), own.restore(batch.target.float())
 
-    def _record(self, split: str, batch: Any, output: ModelOutput, rows: Tensor) -> None:
-        prediction, target = self._restored(batch, output)
-        columns = [np.asarray(values.cpu()) for values in (batch.index, prediction, target, rows.detach())]
-        slide = getattr(batch, "slide", None)
-        group = None if slide is None else np.asarray(slide.cpu())
+    def _record(self, split: str, batch: Any, losses: Losses, output: ModelOutput | None) -> Tensor:
+        """Keep losses and, where there are any, predictions of each row; gives the loss of each (B,)."""
+        own = rows(losses, self.loss_weights, len(batch.index))
+        prediction, target = (batch.target[:, :0],) * 2 if output is None else self._restored(batch, output)
+        columns = [np.asarray(values.cpu()) for values in (batch.index, prediction, target, own)]
+        group = np.asarray(batch.group.cpu()) if isinstance(batch, Grouped) else None
         self._streams[split].update(*columns, group=group)
+        return own
 
     def _finish(self, split: str) -> None:
         stream = gather_rows(self._streams[split])
         self._streams[split].reset()
-        rows = stream.rows()
-        loss = float(rows["loss"].mean()) if len(rows["index"]) else float("nan")
-        values = {f"{split}_loss": loss, **stream.compute().as_dict(f"{split}_")}
-        if len(rows.get("group", ())):
-            scores = spatial_scores(rows["prediction"], rows["target"], rows["group"])
-            values[f"{split}_pcc_mean"] = scores.as_dict()["pcc_mean"]
+        kept = stream.rows()
+        values = {f"{split}_loss": float(kept["loss"].mean()) if len(kept["index"]) else float("nan")}
+        if kept["prediction"].shape[1]:  # else the network does not predict while it trains
+            values |= stream.compute().as_dict(f"{split}_")
+            if len(kept.get("group", ())):
+                scores = spatial_scores(kept["prediction"], kept["target"], kept["group"])
+                values[f"{split}_pcc_mean"] = scores.as_dict()["pcc_mean"]
         dtype = torch.float32 if self.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
         self.log_dict({name: torch.tensor(value, dtype=dtype) for name, value in values.items()})
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the transform and what the running epoch has collected."""
+        """Add the transform, what the running epoch has collected and where the training step stands."""
         collected = {name: torch.from_numpy(values) for name, values in self._streams["train"].state().items()}
-        checkpoint[_STATE] = {"transform": self.transform.state(), "train_rows": collected}
+        state = {"transform": self.transform.state(), "train_rows": collected, "step": self.step.state()}
+        checkpoint[_STATE] = state
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back the transform and the part of the epoch already done."""
+        """Take back the transform, the part of the epoch already done and the training step."""
         state = checkpoint.get(_STATE, {})
         if "transform" in state:
             self.transform = transform_from_state(state["transform"])
+        self.step.load_state(state.get("step", {}))
         self._streams["train"].reset()
         self._streams["train"].add_state({name: values.numpy() for name, values in state.get("train_rows", {}).items()})
 
@@ -290,8 +288,7 @@ class ExpressionTask(pl.LightningModule):
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
 
-def _shown(output: ModelOutput, split: str) -> dict[str, Tensor]:
-    """Penalties and the mean of the mask, for the logs."""
-    shown = {f"{split}_{name}": value.detach() for name, value in output.penalties.items()}
-    mask = getattr(output.selection, "mask", None)
-    return shown if mask is None else {**shown, f"{split}_mask_mean": mask.detach().float().mean()}
+def _shown(losses: Losses, split: str) -> dict[str, Tensor]:
+    """Every named loss, and what else the network wants in the logs."""
+    named = {**losses.terms, **losses.penalties, **({} if losses.output is None else losses.output.logged)}
+    return {f"{split}_{name}": value.detach().float().mean() for name, value in named.items()}

@@ -28,7 +28,7 @@ RETRIEVAL = {"class_path": "seqexp.histology.models.mclstexp.MclSTExp", "init_ar
 def write_config(path: Path, network: dict[str, Any], dataset: Path, **data: Any) -> Path:
     init = {"dataset": str(dataset), "split": "patient", "patch_px": 0, "features": "colour", **data}
     content = {
-        "model": {"network": network, "penalties": {"contrast": 1.0}},
+        "model": {"network": network},
         "data": {"class_path": "seqexp.histology.loaders.data.SpotData", "init_args": init},
         "trainer": {"accelerator": "cpu", "max_epochs": 1},
         "run": {"progress": "none"},
@@ -214,5 +214,5 @@ def test_networks_that_read_patches_need_some(tmp_path: Path) -> None:
     nsl = {"class_path": "seqexp.histology.models.nsl.NSL", "init_args": {"num_genes": 8}}
     config = write_config(tmp_path / "c.yaml", nsl, small_tissue())
     with pytest.raises(ConfigError, match="the data have none"):
-        run_fit(tmp_path / "run", [str(config)], ["--model.penalties={}"])
+        run_fit(tmp_path / "run", [str(config)])
     assert not (tmp_path / "run").exists()

@@ -33,7 +33,7 @@ RETRIEVAL = {
 def config_of(network: dict[str, object], **data: object) -> dict[str, object]:
     init = {"dataset": str(small_tissue()), "split": "patient", "patch_px": 8, "features": "colour", "batch_size": 16}
     return {
-        "model": {"network": network, "lr": 0.02, "penalties": {"contrast": 1.0} if network is RETRIEVAL else {}},
+        "model": {"network": network, "lr": 0.02},
         "data": {"class_path": "seqexp.histology.loaders.data.SpotData", "init_args": {**init, **data}},
         "trainer": {"accelerator": "cpu", "max_epochs": 3},
         "run": {"progress": "none"},

@@ -59,7 +59,7 @@ def content(folder: Path) -> dict[str, bytes]:
         ["--run.monitor=val_nothing", "--run.mode=min", "--model.network.init_args.num_outputs=2"],
         ["--model.network.init_args.num_outputs=2"],
         ["--model.network.init_args.break_at=1"],
-        ["--model.penalties={unknown: 1.0}"],
+        ["--model.loss_weights={unknown: 1.0}"],
     ],
 )
 def test_a_run_that_cannot_train_replaces_nothing(flags: list[str], run: Path) -> None:

@@ -133,7 +133,7 @@ def test_constant_targets_give_nan_that_is_counted() -> None:
 
 def test_nan_in_the_forward_pass_names_the_module() -> None:
     task = ExpressionTask(TinyNet(break_at=3))
-    with pytest.raises(SeqexpError, match="training loss is nan") as caught:
+    with pytest.raises(SeqexpError, match=r"training loss is not finite \(regression is nan, kl is nan\)") as caught:
         train(task, num_sanity_val_steps=0)
     assert caught.value.where == "epoch 0, batch 2, step 2"
 
@@ -144,18 +144,19 @@ def test_first_broken_module_is_the_innermost() -> None:
             return torch.log(x - 10.0)
 
     network = nn.Sequential(nn.Identity(), nn.Sequential(nn.Identity(), Wrong()), nn.Tanh())
-    assert first_broken_module(network, torch.ones(2)) == "1.1 (Wrong)"
-    assert first_broken_module(nn.Identity(), torch.ones(2)) is None
+    assert first_broken_module(network, lambda: network(torch.ones(2))) == "1.1 (Wrong)"
+    sound = nn.Identity()
+    assert first_broken_module(sound, lambda: sound(torch.ones(2))) is None
 
 
 def test_broken_gradients_never_reach_the_weights() -> None:
     class RootAtZero(TinyNet):
-        def forward(self, batch: Any) -> Any:
-            output = super().forward(batch)
-            output.penalties["root"] = torch.sqrt((self.head.bias * 0.0).sum())
-            return output
+        def losses(self, batch: Any) -> Any:
+            losses = super().losses(batch)
+            losses.penalties["root"] = torch.sqrt((self.head.bias * 0.0).sum())
+            return losses
 
-    task = ExpressionTask(RootAtZero(), penalties={"root": 1.0}, penalty_warmup=0.0)
+    task = ExpressionTask(RootAtZero(), loss_weights={"root": 1.0}, penalty_warmup=0.0)
     with pytest.raises(SeqexpError, match=r"gradients are not finite: head\.bias"):
         train(task)
     assert all(torch.isfinite(p).all() for p in task.network.parameters())
@@ -163,13 +164,15 @@ def test_broken_gradients_never_reach_the_weights() -> None:
 
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="unknown loss"):
-        ExpressionTask(TinyNet(), loss="l2")
+        TinyNet(loss="l2")
     with pytest.raises(ConfigError, match="unknown schedule"):
         ExpressionTask(TinyNet(), schedule="step")
     with pytest.raises(ConfigError, match="ema is 1"):
         ExpressionTask(TinyNet(), ema=1.0)
-    with pytest.raises(ConfigError, match="no penalty 'sparsity'"):
-        train(ExpressionTask(TinyNet(), penalties={"sparsity": 1.0}))
+    with pytest.raises(ConfigError, match=r"no loss 'sparsity'[\s\S]*some of: regression, kl"):
+        train(ExpressionTask(TinyNet(), loss_weights={"sparsity": 1.0}))
+    with pytest.raises(ConfigError, match="Linear has no method `losses`"):
+        ExpressionTask(nn.Linear(1, 1))
     with pytest.raises(ConfigError, match="no end"):
         train(ExpressionTask(TinyNet()), max_epochs=-1)
     with pytest.raises(DataError, match="outputs of shape"):
@@ -177,13 +180,13 @@ def test_bad_settings_are_refused() -> None:
 
 
 def test_gaussian_loss_predicts_its_mean() -> None:
-    trainer = train(ExpressionTask(TinyNet(num_outputs=2), loss="gaussian-nll"))
+    trainer = train(ExpressionTask(TinyNet(num_outputs=2, loss="gaussian-nll")))
     assert trainer.callback_metrics["val_num"] == 15
 
 
 def test_weights_of_another_architecture() -> None:
     task = ExpressionTask(TinyNet(width=8))
-    state = ExpressionTask(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 1))).state_dict()
+    state = {f"network.{name}": value for name, value in nn.Sequential(nn.Linear(4, 8)).state_dict().items()}
     with pytest.raises(DataError, match=r"missing: network\.scale.*unexpected: network\.0\.weight"):
         task.load_state_dict(state)
     with pytest.raises(DataError, match=r"other shape: network\.scale \(16, 1\) instead of \(8, 1\)"):

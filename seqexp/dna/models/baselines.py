@@ -16,6 +16,8 @@ from seqexp.dna.encoders.conv import ConvEncoder, SequenceStem, SignalStem
 from seqexp.dna.heads.expression import NUM_DISTANCE_FEATURES, ExpressionHead, distance_features
 from seqexp.dna.models.binning import token_distance_bp, token_signals
 from seqexp.dna.models.require import require_fit
+from seqexp.objectives.contracts import Losses
+from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class ConvExpression(nn.Module):
     num_members : int
         Independent networks whose predictions are averaged. With the penalty ``disagreement`` at weight 1 the mean
         squared error of the average becomes the mean of the members' own errors, so that each learns by itself.
+    loss : str
+        Of the regression; a name in :data:`seqexp.objectives.losses.LOSSES`.
     """
 
     target_mean: Tensor
@@ -81,8 +85,10 @@ class ConvExpression(nn.Module):
         stem_norm: str = "layer",
         norm: str = "layer",
         num_members: int = 1,
+        loss: str = "mse",
     ) -> None:
         super().__init__()
+        self.loss = make_loss(loss)
         if num_members < 1:
             raise ConfigError(f"num_members {num_members}", expected="at least 1")
         self.num_tracks, self.bin_bp = num_tracks, bin_bp
@@ -124,24 +130,30 @@ class ConvExpression(nn.Module):
                 module.calibrate(scale)
 
     def forward(self, batch: SequenceBatch) -> ModelOutput:
-        """Predict the targets (B, 1), with the penalty ``disagreement`` where there are several members.
+        """Predict the targets (B, 1).
 
         Raises
         ------
         ConfigError
             Tracks or bins of the batch are not those of the network.
         """
+        return self.loss.output(self._answers(batch).mean(0))
+
+    def losses(self, batch: SequenceBatch) -> Losses:
+        """Regression on expression, with the penalty ``disagreement`` where there are several members."""
+        answers = self._answers(batch)
+        penalties = {} if len(answers) == 1 else {"disagreement": answers.var(0, unbiased=False).mean()}
+        return regression(self.loss.output(answers.mean(0)), batch, self.loss, penalties)
+
+    def _answers(self, batch: SequenceBatch) -> Tensor:
+        """What each member says (M, B, 1)."""
         one_hot = batch.one_hot()
         signals = token_signals(batch, self.bin_bp)
         if signals.shape[-1] != self.num_tracks:
             raise ConfigError(f"{signals.shape[-1]} tracks in the data", expected=f"num_tracks = {self.num_tracks}")
         distance_bp = token_distance_bp(batch, self.bin_bp)
         answers = torch.stack([member(one_hot, signals, distance_bp, batch.covariates) for member in self.members])
-        answers = self.target_mean + self.target_std * answers.float()
-        prediction = answers.mean(0)
-        if len(self.members) == 1:
-            return ModelOutput(prediction)
-        return ModelOutput(prediction, {"disagreement": answers.var(0, unbiased=False).mean()})
+        return self.target_mean + self.target_std * answers.float()
 
 
 class _Member(nn.Module):

@@ -26,6 +26,8 @@ from seqexp.dna.models.binning import token_distance_bp, token_signals
 from seqexp.dna.models.random_masks import random_masks
 from seqexp.dna.models.require import require_fit
 from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
+from seqexp.objectives.contracts import Losses
+from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class MaskedExpression(nn.Module):
     is_blind : bool
         Blank every base and signal, kept or not: what is left is the pattern of the mask, which may tell of expression
         by itself.
+    loss : str
+        Of the regression; a name in :data:`seqexp.objectives.losses.LOSSES`.
 
     Raises
     ------
@@ -95,8 +99,10 @@ class MaskedExpression(nn.Module):
         random_masks: float = 0.0,
         bin_dropout: float = 0.0,
         is_blind: bool = False,
+        loss: str = "mse",
     ) -> None:
         super().__init__()
+        self.loss = make_loss(loss)
         parts: dict[str, Any] = {"stem": stem, "predictor": predictor}
         widths = {name: int(part.width) for name, part in parts.items()}
         if len(set(widths.values())) > 1:
@@ -121,13 +127,17 @@ class MaskedExpression(nn.Module):
         else:
             self.kept = torch.zeros(0, 0, dtype=torch.bool)
 
-    def forward(self, batch: SequenceBatch, mask: Tensor | None = None) -> ModelOutput:
-        """Predict the targets (B, 1), through ``mask`` (B, N) where one is given, else through the frozen ones."""
-        return ModelOutput(self.read(batch, batch.one_hot(), token_signals(batch, self.bin_bp), mask))
+    def forward(self, batch: SequenceBatch) -> ModelOutput:
+        """Predict the targets (B, 1) through the frozen masks, or with everything open."""
+        return self.loss.output(self.read(batch, batch.one_hot(), token_signals(batch, self.bin_bp)))
+
+    def losses(self, batch: SequenceBatch) -> Losses:
+        """Regression on expression."""
+        return regression(self(batch), batch, self.loss)
 
     def predict_under(self, batch: SequenceBatch, mask: Tensor) -> Tensor:
         """Predictions (B, 1) under a mask (B, N) in place of the frozen one."""
-        return self(batch, mask).prediction
+        return self.loss.output(self.read(batch, batch.one_hot(), token_signals(batch, self.bin_bp), mask)).prediction
 
     def read(self, batch: SequenceBatch, one_hot: Tensor, signals: Tensor, mask: Tensor | None = None) -> Tensor:
         """Predictions (B, 1) from bases (B, L, 4) and binned signals (B, N, T) of a batch, given apart from it."""

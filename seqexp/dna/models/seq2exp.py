@@ -34,6 +34,8 @@ from seqexp.dna.models.require import require_fit
 from seqexp.dna.models.seeding import seed_stem
 from seqexp.dna.selectors.selection import Selection
 from seqexp.dna.selectors.selector import BetaSelector
+from seqexp.objectives.contracts import Losses
+from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
 
 
@@ -65,6 +67,8 @@ class Seq2Exp(nn.Module):
         Share of the training windows that the predictor reads through random masks (:func:`random_masks`) in place of
         the selector's. It then knows what any bin is worth and not only those that are selected at present, and the
         two have a harder time to agree on a code (Jethani et al., AISTATS 2021).
+    loss : str
+        Of the regression; a name in :data:`seqexp.objectives.losses.LOSSES`.
 
     Raises
     ------
@@ -87,8 +91,10 @@ class Seq2Exp(nn.Module):
         reads_hidden: bool = False,
         reader_stem: nn.Module | None = None,
         random_masks: float = 0.0,
+        loss: str = "mse",
     ) -> None:
         super().__init__()
+        self.loss = make_loss(loss)
         parts: dict[str, Any] = {"stem": stem, "encoder": encoder, "predictor": predictor}
         parts |= {} if reader_stem is None else {"reader_stem": reader_stem}
         widths = {name: int(part.width) for name, part in parts.items()}
@@ -106,38 +112,23 @@ class Seq2Exp(nn.Module):
                 where="model",
                 expected=f"reads_hidden: false, bin_bp: {self.bin_bp}",
             )
-        self.needs_penalties = ("signal",) if selector.learns_signals else ()
+        self.needed_weights = {"signal": "`learns_signals: false` in the selector"} if selector.learns_signals else {}
         self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
         self.register_buffer("target_mean", torch.zeros(()))
         self.register_buffer("target_std", torch.ones(()))
 
-    def forward(self, batch: SequenceBatch, mask: Tensor | None = None) -> ModelOutput:
-        """Predict expression.
+    def forward(self, batch: SequenceBatch) -> ModelOutput:
+        """Predict expression (B, G); the selector's ``mask`` (B, N) is told per row."""
+        return self._predict(batch)[0]
 
-        Parameters
-        ----------
-        batch : SequenceBatch
-        mask : Tensor (B, N), optional
-            Used in place of the selector's mask, such as peaks called on a signal.
+    def losses(self, batch: SequenceBatch) -> Losses:
+        """Regression on expression, and the selector's penalties.
 
-        Returns
-        -------
-        ModelOutput
-            With the selection, and the penalties ``kl`` (nats per free bin), ``signal`` (nats per bin and track),
-            ``contiguity`` (mean step of the posterior mean between free neighbours), ``kept`` (share of free bins
-            kept) and ``kept_bp`` (the same in bases per window, for the log).
+        ``kl`` (nats per free bin), ``signal`` (nats per bin and track: how badly the sequence's evidence tells the
+        signals), ``contiguity`` (mean step of the posterior mean between free neighbours), ``kept`` (share of free bins
+        kept) and ``kept_bp`` (the same in bases per window, for the log).
         """
-        one_hot = batch.one_hot()
-        tokens = self.stem(one_hot)
-        signals, distance_bp = self.binned(batch), token_distance_bp(batch, self.bin_bp)
-        hidden = self.encoder(tokens)
-        selection = self.selector(hidden, signals, distance_bp, token_blacklist(batch, self.bin_bp))
-        used = self._used(selection.mask) if mask is None else mask.to(selection.mask)
-        tokens = hidden if self.reads_hidden else tokens
-        if self.reader_stem is not None:
-            tokens = self.reader_stem(one_hot * used.repeat_interleave(self.bin_bp, dim=1).unsqueeze(-1))
-            signals = torch.nan_to_num(signals) * used.unsqueeze(-1)
-        prediction = self.read(tokens, signals, used, distance_bp, covariates=batch.covariates)
+        output, selection, hidden = self._predict(batch)
         free = (~selection.forced).float()
         num_free = free.sum().clamp_min(1)
         penalties = {
@@ -153,11 +144,27 @@ class Seq2Exp(nn.Module):
             if self.training:
                 self.selector.evidence.observe(lesson)
             penalties["signal"] = self.selector.evidence.agreement(lesson)
-        return ModelOutput(prediction, penalties, selection, per_row={"mask": selection.mask})
+        return regression(output, batch, self.loss, penalties)
+
+    def _predict(self, batch: SequenceBatch, mask: Tensor | None = None) -> tuple[ModelOutput, Selection, Tensor]:
+        """Output, what the selector chose, and the hidden states (B, N, D) it chose by."""
+        one_hot = batch.one_hot()
+        tokens = self.stem(one_hot)
+        signals, distance_bp = self.binned(batch), token_distance_bp(batch, self.bin_bp)
+        hidden = self.encoder(tokens)
+        selection = self.selector(hidden, signals, distance_bp, token_blacklist(batch, self.bin_bp))
+        used = self._used(selection.mask) if mask is None else mask.to(selection.mask)
+        tokens = hidden if self.reads_hidden else tokens
+        if self.reader_stem is not None:
+            tokens = self.reader_stem(one_hot * used.repeat_interleave(self.bin_bp, dim=1).unsqueeze(-1))
+            signals = torch.nan_to_num(signals) * used.unsqueeze(-1)
+        raw = self.read(tokens, signals, used, distance_bp, covariates=batch.covariates)
+        shown = {"per_row": {"mask": selection.mask}, "logged": {"mask_mean": selection.mask.detach().float().mean()}}
+        return self.loss.output(raw, **shown), selection, hidden
 
     def predict_under(self, batch: SequenceBatch, mask: Tensor) -> Tensor:
         """Predictions (B, G) under a mask (B, N) in place of the selector's."""
-        return self(batch, mask).prediction
+        return self._predict(batch, mask)[0].prediction
 
     def _used(self, mask: Tensor) -> Tensor:
         """The selector's mask (B, N), and random ones for a share of the rows in training."""

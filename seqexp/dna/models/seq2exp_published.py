@@ -29,6 +29,8 @@ from seqexp.dna.models.require import require_fit
 from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 from seqexp.dna.selectors.beta import BetaFactor, kl_divergence, log_pool
 from seqexp.dna.selectors.selection import Selection, apply_forced, near_tss
+from seqexp.objectives.contracts import Losses
+from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
 
 TINY = 1e-8
@@ -108,6 +110,8 @@ class PublishedSeq2Exp(nn.Module):
         Bases to tokens of several bases, which the publication does not have; a linear map per base by default.
     checkpoint : bool
         Recompute blocks in backward, to save memory.
+    loss : str
+        Of the regression; a name in :data:`seqexp.objectives.losses.LOSSES`.
 
     Raises
     ------
@@ -128,8 +132,10 @@ class PublishedSeq2Exp(nn.Module):
         window_bp: int = 200_000,
         stem: nn.Module | None = None,
         checkpoint: bool = False,
+        loss: str = "huber",
     ) -> None:
         super().__init__()
+        self.loss = make_loss(loss)
         if variant not in VARIANTS:
             raise ConfigError(f"variant {variant!r}", expected="one of: " + ", ".join(VARIANTS))
         if len(thresholds) != len(track_weights) or not thresholds:
@@ -162,20 +168,17 @@ class PublishedSeq2Exp(nn.Module):
                     parameter.mul_(math.sqrt(num_layers / ASSUMED_DEPTH))
         return made
 
-    def forward(self, batch: SequenceBatch, mask: Tensor | None = None) -> ModelOutput:
-        """Predict expression (B, 1).
+    def forward(self, batch: SequenceBatch) -> ModelOutput:
+        """Predict expression (B, 1); the ``mask`` (B, N) is told per row."""
+        return self._predict(batch)[0]
 
-        Parameters
-        ----------
-        batch : SequenceBatch
-        mask : Tensor (B, N), optional
-            Fixed mask such as peaks, multiplied in: no promoter is forced for it.
+    def losses(self, batch: SequenceBatch) -> Losses:
+        """Regression; penalties ``kl``: mean over all positions, forced ones included; ``kept``: share of bins kept."""
+        output, selection = self._predict(batch)
+        penalties = {"kl": selection.kl.mean(), "kept": selection.mask.mean()}
+        return regression(output, batch, self.loss, penalties)
 
-        Returns
-        -------
-        ModelOutput
-            Penalties ``kl``: mean over all positions, forced ones included; ``kept``: share of bins kept, likewise.
-        """
+    def _predict(self, batch: SequenceBatch, mask: Tensor | None = None) -> tuple[ModelOutput, Selection]:
         tokens, signals = self._tokens(batch)
         seen = tokens + self.signal_stem(signals)
         selection = self._select(seen if self.variant.is_hard else tokens, signals, batch)
@@ -186,13 +189,13 @@ class PublishedSeq2Exp(nn.Module):
             read = self._read_gathered(seen, selection.mask, center)
         else:
             read = self._read_scaled(seen, selection.mask, center)
-        prediction = self.head(torch.cat([read, self._covariates(batch)], dim=1))
-        penalties = {"kl": selection.kl.mean(), "kept": selection.mask.mean()}
-        return ModelOutput(prediction, penalties, selection, per_row={"mask": selection.mask})
+        raw = self.head(torch.cat([read, self._covariates(batch)], dim=1))
+        shown = {"per_row": {"mask": selection.mask}, "logged": {"mask_mean": selection.mask.detach().float().mean()}}
+        return self.loss.output(raw, **shown), selection
 
     def predict_under(self, batch: SequenceBatch, mask: Tensor) -> Tensor:
-        """Predictions (B, 1) under a mask (B, N) in place of the selector's."""
-        return self(batch, mask).prediction
+        """Predictions (B, 1) under a fixed mask (B, N) such as peaks, multiplied in: no promoter is forced for it."""
+        return self._predict(batch, mask)[0].prediction
 
     def calibrate(self, statistics: DataStatistics) -> None:
         """Check the number of tracks. Nothing is fitted, but a stem of motifs, which is not published, is started.

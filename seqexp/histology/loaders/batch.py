@@ -47,6 +47,11 @@ class SpotBatch:
     def __len__(self) -> int:
         return int(self.index.shape[0])
 
+    @property
+    def group(self) -> Tensor:
+        """Slide of each row (B,): predictions are correlated inside slides."""
+        return self.slide
+
     def pixels(self) -> Tensor:
         """Patches as float32 (B, 3, P, P) from 0 to 1, as image networks want them."""
         return self.patches.permute(0, 3, 1, 2).float() / 255

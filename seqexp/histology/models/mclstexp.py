@@ -27,6 +27,7 @@ from seqexp.histology.models.nsl import require_genes, require_patches
 from seqexp.layers.attention import AttentionBlock
 from seqexp.layers.contrast import contrastive_loss
 from seqexp.layers.retrieval import nearest_mean
+from seqexp.objectives.contracts import Losses
 from seqexp.objectives.outputs import ModelOutput
 
 KEY_BATCH = 32  # spots that the released code encodes together when it makes its keys
@@ -85,8 +86,6 @@ class MclSTExp(nn.Module):
         Settings that cannot be.
     """
 
-    needs_penalties = ("contrast",)
-
     def __init__(
         self,
         num_genes: int,
@@ -128,25 +127,23 @@ class MclSTExp(nn.Module):
         self.register_buffer("groups", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("rows", torch.zeros(0, dtype=torch.int64))
 
-    def forward(self, batch: SpotBatch) -> ModelOutput:
-        """Predict expression (B, G); while training, from the other spots of the batch and without a gradient.
+    def losses(self, batch: SpotBatch) -> Losses:
+        """``contrast``: the symmetric InfoNCE of the batch, in nats. Nothing is looked up while training."""
+        image, spot = self.embed_image(batch), self.embed_spots(batch)
+        output = None if self.training else self._answer(batch, image)
+        return Losses({"contrast": self.contrast(image, spot)}, output=output)
 
-        Returns
-        -------
-        ModelOutput
-            Penalty ``contrast``: the symmetric InfoNCE of the batch, in nats. Embedding: z_image.
+    def forward(self, batch: SpotBatch) -> ModelOutput:
+        """Predict expression (B, G) from the training spots that were memorised.
 
         Raises
         ------
         DataError
             Nothing has been memorised, or ``exclude`` leaves a spot nothing to be answered from.
         """
-        image, spot = self.embed_image(batch), self.embed_spots(batch)
-        penalties = {"contrast": self.contrast(image, spot)}
-        if self.training:
-            others = ~torch.eye(len(batch), dtype=torch.bool, device=image.device)
-            found = self.look_up(image.detach(), spot.detach(), batch.target, others)
-            return ModelOutput(found, penalties, embedding=image)
+        return self._answer(batch, self.embed_image(batch))
+
+    def _answer(self, batch: SpotBatch, image: Tensor) -> ModelOutput:
         if not len(self.keys):
             raise DataError("nothing to look up", expected="training spots", fix="train, or load a checkpoint")
         allowed = self._group(batch)[:, None] != self.groups
@@ -158,7 +155,7 @@ class MclSTExp(nn.Module):
                 expected=f"training spots of another {self.exclude}",
                 fix="exclude: slide, or training spots of more patients or slides",
             )
-        return ModelOutput(self.look_up(image, self.keys, self.values, allowed), penalties, embedding=image)
+        return ModelOutput(self.look_up(image, self.keys, self.values, allowed))
 
     def embed(self, batch: SpotBatch) -> dict[str, Tensor]:
         """z_image and z_spot (B, D) of the same spots, by which retrieval is scored."""

@@ -19,6 +19,8 @@ from seqexp.core.errors import ConfigError
 from seqexp.histology.loaders.batch import SpotBatch
 from seqexp.histology.loaders.data import SpotStatistics
 from seqexp.histology.loaders.handmade import stain_matrix
+from seqexp.objectives.contracts import Losses
+from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
 
 BACKGROUND = 255.0
@@ -50,6 +52,8 @@ class NSL(nn.Module):
         Leave pixels of bare glass out of the mean.
     share_stains : bool
         One set of stains for all genes: 9 (or 8) weights in all, and 2 (or 3) per gene. Not of the paper.
+    loss : str
+        Of the regression; a name in :data:`seqexp.objectives.losses.LOSSES`.
 
     Raises
     ------
@@ -65,8 +69,10 @@ class NSL(nn.Module):
         skip_glass: bool = False,
         *,
         share_stains: bool = False,
+        loss: str = "mse",
     ) -> None:
         super().__init__()
+        self.loss = make_loss(loss)
         if layout not in LAYOUTS:
             raise ConfigError(f"layout: {layout!r}", expected="one of: " + ", ".join(LAYOUTS))
         if activation not in _ACTIVATIONS:
@@ -91,7 +97,11 @@ class NSL(nn.Module):
         levels = self.concentrations(density)[..., : self.num_read]
         pooled = torch.einsum("bpgk,bp->bgk", levels, self._weights(density)).expand(-1, self.num_genes, -1)
         prediction = torch.einsum("bgk,gk->bg", pooled, self.readout)
-        return ModelOutput(prediction if self.bias is None else prediction + self.bias)
+        return self.loss.output(prediction if self.bias is None else prediction + self.bias)
+
+    def losses(self, batch: SpotBatch) -> Losses:
+        """Regression on expression."""
+        return regression(self(batch), batch, self.loss)
 
     def concentrations(self, density: Tensor) -> Tensor:
         """Stain of each pixel after the activation (B, P * P, sets, stains); a set per gene unless they are shared."""

@@ -65,8 +65,9 @@ def test_calibration_sets_the_units_and_stays_in_the_checkpoint() -> None:
 def test_mean_error_and_disagreement_are_the_members_own_errors() -> None:
     net, batch = network(num_members=3).eval(), make_batch()
     net.calibrate(statistics())
-    output = net(batch)
-    whole = (output.prediction - batch.target).square().mean() + output.penalties["disagreement"]
+    losses = net.losses(batch)
+    whole = (net(batch).prediction - batch.target).square().mean() + losses.penalties["disagreement"]
+    torch.testing.assert_close(whole, losses.terms["regression"].mean() + losses.penalties["disagreement"])
     own = []
     for member in net.members:
         alone = network()
@@ -74,7 +75,7 @@ def test_mean_error_and_disagreement_are_the_members_own_errors() -> None:
         alone.calibrate(statistics())
         own.append((alone.eval()(batch).prediction - batch.target).square().mean())
     torch.testing.assert_close(whole, torch.stack(own).mean())
-    assert network().eval()(batch).penalties == {}
+    assert network().eval().losses(batch).penalties == {}
 
 
 def test_every_parameter_learns() -> None:

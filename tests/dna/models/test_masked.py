@@ -41,7 +41,7 @@ def test_nothing_of_a_dropped_bin_reaches_the_prediction_even_through_a_wide_ste
     signals[:, 10:14] += 3
     other = replace(batch, codes=codes, signals=signals)
     assert (net(other).prediction - net(batch).prediction).abs().max() > 1e-4  # while open, they act
-    torch.testing.assert_close(net(other, mask).prediction, net(batch, mask).prediction, atol=1e-6, rtol=0)
+    torch.testing.assert_close(net.predict_under(other, mask), net.predict_under(batch, mask), atol=1e-6, rtol=0)
 
 
 def test_frozen_masks_are_those_of_the_gene_whatever_training_does_to_its_window(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_frozen_masks_are_those_of_the_gene_whatever_training_does_to_its_window
     moved = used(replace(batch, tss_bp=batch.tss_bp + 2 * BIN_BP))  # the window starts two bins earlier
     assert torch.equal(moved[:, 2:], expected[:, :-2])
     assert not moved[:, :2].any()  # nothing is known of what lies before
-    torch.testing.assert_close(net(batch).prediction, net(batch, expected.float()).prediction)
+    torch.testing.assert_close(net(batch).prediction, net.predict_under(batch, expected.float()))
     with pytest.raises(ConfigError, match="8 bp bins"):
         MaskedExpression(
             SequenceStem(WIDTH, 16, kernel_bp=3, stride_bp=1),
@@ -123,8 +123,8 @@ def test_a_blind_reader_sees_the_pattern_of_the_mask_alone() -> None:
     net, batch = reader(is_blind=True), make_batch()
     other = replace(batch, codes=(batch.codes + 1) % 4, signals=batch.signals + 3)
     mask = (torch.arange(BINS) % 3 == 0).float().expand(ROWS, -1)
-    torch.testing.assert_close(net(other, mask).prediction, net(batch, mask).prediction)
-    assert (net(batch, 1 - mask).prediction - net(batch, mask).prediction).abs().max() > 1e-5
+    torch.testing.assert_close(net.predict_under(other, mask), net.predict_under(batch, mask))
+    assert (net.predict_under(batch, 1 - mask) - net.predict_under(batch, mask)).abs().max() > 1e-5
 
 
 def test_bins_drop_out_in_training_only_and_in_the_share_asked() -> None:
@@ -138,8 +138,8 @@ def test_bins_drop_out_in_training_only_and_in_the_share_asked() -> None:
     net, batch = reader(bin_dropout=0.3), make_batch(rows=200)
     net.predictor = Seen()
     mask = (torch.arange(BINS) < 20).float().expand(200, -1)
-    net(batch, mask)
+    net.predict_under(batch, mask)
     assert torch.equal(net.predictor.gate, mask)
-    net.train()(batch, mask)
+    net.train().predict_under(batch, mask)
     assert not net.predictor.gate[:, 20:].any()
     assert net.predictor.gate[:, :20].mean() == pytest.approx(0.7, abs=0.02)

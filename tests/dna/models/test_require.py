@@ -75,12 +75,12 @@ BAD = {
 def fit(network: dict[str, Any], dataset: Path, folder: Path, *flags: str) -> int:
     data = {"dataset": str(dataset), "upstream_bp": 256, "downstream_bp": 256, "signal_bin_bp": 32}
     content = {
-        "model": {"network": network, "penalties": {"signal": 1.0, "kl": 0.1} if "Seq2Exp" in str(network) else {}},
+        "model": {"network": network, "loss_weights": {"signal": 1.0, "kl": 0.1} if "Seq2Exp" in str(network) else {}},
         "data": {"class_path": "seqexp.dna.loaders.data.SequenceData", "init_args": data},
         "trainer": {"accelerator": "cpu", "max_epochs": 1},
         "run": {"progress": "none"},
     }
-    content["model"]["penalties"].pop("signal", None) if "published" in str(network) else None
+    content["model"]["loss_weights"].pop("signal", None) if "published" in str(network) else None
     dump_yaml(content, folder / "c.yaml")
     run = ["--config", str(folder / "c.yaml"), "--run-dir", str(folder / "run"), "--finish", "false"]
     return main(["fit", *run, *flags])

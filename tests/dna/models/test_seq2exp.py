@@ -73,10 +73,10 @@ def test_what_the_mask_drops_cannot_act(encoder: str, head: str) -> None:
     dropped = torch.zeros(BINS, dtype=torch.bool)
     dropped[[3, 4, 5, 17, 31]] = True
     mask = torch.full((ROWS, BINS), 0.7)
-    open_change = net(changed_at(batch, dropped), mask).prediction - net(batch, mask).prediction
+    open_change = net.predict_under(changed_at(batch, dropped), mask) - net.predict_under(batch, mask)
     assert open_change.square().mean().sqrt() > 1e-3  # while kept, these bins do act
     mask[:, dropped] = 0.0
-    closed_change = net(changed_at(batch, dropped), mask).prediction - net(batch, mask).prediction
+    closed_change = net.predict_under(changed_at(batch, dropped), mask) - net.predict_under(batch, mask)
     assert closed_change.abs().max() < 1e-6
 
 
@@ -90,11 +90,11 @@ def test_influence_fades_with_the_mask_and_halving_it_shows(encoder: str, head: 
     for value in (1.0, 0.5, 0.1, 0.001):
         mask = torch.ones(ROWS, BINS)
         mask[:, some] = value
-        change = net(changed_at(batch, some), mask).prediction - net(batch, mask).prediction
+        change = net.predict_under(changed_at(batch, some), mask) - net.predict_under(batch, mask)
         influence.append(change.abs().mean().item())
     assert influence[3] < 0.01 * influence[0]
     assert influence[2] < 0.5 * influence[0]
-    half = net(batch, torch.full((ROWS, BINS), 0.5)).prediction - net(batch, torch.ones(ROWS, BINS)).prediction
+    half = net.predict_under(batch, torch.full((ROWS, BINS), 0.5)) - net.predict_under(batch, torch.ones(ROWS, BINS))
     assert half.square().mean().sqrt() > HALVING_CHANGES
 
 
@@ -121,7 +121,7 @@ def test_error_of_the_prediction_alone_reaches_the_evidence_through_a_hard_mask(
     net, batch = network(ENCODERS[encoder](), HEADS[head]()), make_batch()
     net.selector = BetaSelector(WIDTH, 2, relaxation=Relaxation(is_hard=True))
     output = net.train()(batch)
-    mask = output.selection.mask
+    mask = output.per_row["mask"]
     assert set(mask.unique().tolist()) == {0.0, 1.0}
     mask.retain_grad()
     (output.prediction - batch.target).square().mean().backward()
@@ -146,17 +146,18 @@ def test_contacts_act_through_the_mask_and_are_calibrated() -> None:
         net.calibrate(statistics(2))
     with pytest.raises(ConfigError, match=r"3 tracks and 0 contact channels .*built for 2 and 1"):
         net.calibrate(statistics(3))  # a track is no contact, although the numbers add up
-    chosen = net.eval()(batch)
+    chosen, before = net.eval().select(batch), net(batch).prediction
     signals = batch.signals.clone()
     signals[..., 2] = 9 - signals[..., 2]
-    other = net(replace(batch, signals=signals))
-    assert torch.equal(other.selection.sequence_logit, chosen.selection.sequence_logit)
-    assert torch.equal(other.selection.signal_logit, chosen.selection.signal_logit)
-    assert not torch.equal(other.selection.place_logit, chosen.selection.place_logit)
-    assert (other.prediction - chosen.prediction).abs().max() > 1e-4
+    turned = replace(batch, signals=signals)
+    other = net.select(turned)
+    assert torch.equal(other.sequence_logit, chosen.sequence_logit)
+    assert torch.equal(other.signal_logit, chosen.signal_logit)
+    assert not torch.equal(other.place_logit, chosen.place_logit)
+    assert (net(turned).prediction - before).abs().max() > 1e-4
     mask = torch.full((ROWS, BINS), 0.7)
-    torch.testing.assert_close(net(replace(batch, signals=signals), mask).prediction, net(batch, mask).prediction)
-    assert torch.equal(net.select(batch).mask, chosen.selection.mask)
+    torch.testing.assert_close(net.predict_under(turned, mask), net.predict_under(batch, mask))
+    assert torch.equal(net(batch).per_row["mask"], chosen.mask)
 
 
 def test_each_view_sees_its_own_input_only() -> None:
@@ -172,14 +173,11 @@ def test_each_view_sees_its_own_input_only() -> None:
 
 def test_given_mask_takes_the_place_of_the_selectors() -> None:
     net, batch = network(), make_batch()
-    own = net(batch)
-    assert own.selection is not None
-    torch.testing.assert_close(net(batch, own.selection.mask).prediction, own.prediction)
+    own, chosen = net(batch).prediction, net.select(batch).mask
+    torch.testing.assert_close(net.predict_under(batch, chosen), own)
     other = torch.zeros(ROWS, BINS)
     other[:, :4] = 1.0
-    assert (net(batch, other).prediction - own.prediction).abs().min() > 1e-3
-    assert torch.equal(net(batch, other).selection.mask, own.selection.mask)  # what it would have chosen is still told
-    assert torch.equal(net.select(batch).mask, own.selection.mask)
+    assert (net.predict_under(batch, other) - own).abs().min() > 1e-3
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -192,27 +190,34 @@ def test_a_window_is_predicted_the_same_in_any_company(encoder: str) -> None:
 def test_penalties_are_those_of_the_free_bins() -> None:
     net, batch = network(), make_batch()
     net.selector.promoter_bp = 64
-    output = net(batch)
-    free = ~output.selection.forced
+    penalties, chosen = net.losses(batch).penalties, net.select(batch)
+    free = ~chosen.forced
     assert free.sum() == ROWS * (BINS - 8)
-    assert output.penalties["kept"].item() == pytest.approx(output.selection.mask[free].mean().item(), rel=1e-5)
-    assert output.penalties["kl"].item() == pytest.approx(output.selection.kl[free].mean().item(), rel=1e-5)
-    kept_bp = BIN_BP * output.selection.mask[free].sum().item() / ROWS
-    assert output.penalties["kept_bp"].item() == pytest.approx(kept_bp, rel=1e-5)
-    steps = output.selection.mean.diff(dim=1).abs()[free[:, 1:] & free[:, :-1]]
-    assert output.penalties["contiguity"].item() == pytest.approx(steps.mean().item(), rel=1e-5)
+    assert penalties["kept"].item() == pytest.approx(chosen.mask[free].mean().item(), rel=1e-5)
+    assert penalties["kl"].item() == pytest.approx(chosen.kl[free].mean().item(), rel=1e-5)
+    assert penalties["kept_bp"].item() == pytest.approx(BIN_BP * chosen.mask[free].sum().item() / ROWS, rel=1e-5)
+    steps = chosen.mean.diff(dim=1).abs()[free[:, 1:] & free[:, :-1]]
+    assert penalties["contiguity"].item() == pytest.approx(steps.mean().item(), rel=1e-5)
+
+
+def test_trained_on_regression_with_a_named_loss() -> None:
+    net, batch = network(), make_batch()
+    losses = net.losses(batch)
+    torch.testing.assert_close(losses.terms["regression"], (net(batch).prediction - batch.target).square().mean(1))
+    assert losses.output is not None
+    assert torch.equal(losses.output.per_row["mask"], net.select(batch).mask)
 
 
 def test_contiguity_can_be_a_penalty() -> None:
     net, batch = network().train(), make_batch()
-    ExpressionTask(net, penalties={"signal": 1.0, "contiguity": 0.1})
+    ExpressionTask(net, loss_weights={"signal": 1.0, "contiguity": 0.1})
     optimizer = torch.optim.Adam(net.selector.parameters(), lr=0.02)
-    before = net(batch).penalties["contiguity"].item()
+    before = net.losses(batch).penalties["contiguity"].item()
     for _ in range(50):
         optimizer.zero_grad()
-        net(batch).penalties["contiguity"].backward()
+        net.losses(batch).penalties["contiguity"].backward()
         optimizer.step()
-    assert net(batch).penalties["contiguity"].item() < 0.5 * before
+    assert net.losses(batch).penalties["contiguity"].item() < 0.5 * before
 
 
 def test_finer_signals_are_averaged_into_the_bins_of_the_stem() -> None:
@@ -254,10 +259,9 @@ def test_motif_filters_start_from_what_stands_out_where_a_track_is_open() -> Non
 
 def test_works_without_tracks() -> None:
     net, batch = network(num_tracks=0), make_batch(0)
-    output = net(batch)
-    assert output.prediction.shape == (ROWS, 1)
-    assert set(output.penalties) == {"kl", "kept", "kept_bp", "contiguity"}
-    assert output.selection.signal_logit.eq(0).all()
+    assert net(batch).prediction.shape == (ROWS, 1)
+    assert set(net.losses(batch).penalties) == {"kl", "kept", "kept_bp", "contiguity"}
+    assert net.select(batch).signal_logit.eq(0).all()
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:
@@ -267,8 +271,8 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 
 def test_evidence_that_only_a_penalty_teaches_needs_its_weight() -> None:
     with pytest.raises(ConfigError, match="learns_signals: false"):
-        ExpressionTask(network(), penalties={"kl": 0.01})
-    ExpressionTask(network(), penalties={"kl": 0.01, "signal": 1.0})
+        ExpressionTask(network(), loss_weights={"kl": 0.01})
+    ExpressionTask(network(), loss_weights={"kl": 0.01, "signal": 1.0})
     ExpressionTask(network(num_tracks=0))
 
 
@@ -291,7 +295,7 @@ def test_with_a_stem_of_its_own_the_predictor_sees_nothing_of_dropped_bases_next
     mask = torch.full((ROWS, BINS), 0.7)
     mask[:, dropped] = 0.0
     change = {
-        name: (net(changed_at(batch, dropped), mask).prediction - net(batch, mask).prediction).abs().max().item()
+        name: (net.predict_under(changed_at(batch, dropped), mask) - net.predict_under(batch, mask)).abs().max().item()
         for name, net in (("shared", shared), ("apart", apart))
     }
     assert change["apart"] < 1e-6

@@ -94,13 +94,13 @@ def test_priors_and_numbers_of_parameters() -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_trains_and_predicts(variant: str) -> None:
     model, batch = network(variant).train(), make_batch()
-    output = model(batch)
-    (output.prediction.square().mean() + 0.01 * output.penalties["kl"]).backward()
+    losses = model.losses(batch)
+    (losses.terms["regression"].mean() + 0.01 * losses.penalties["kl"]).backward()
     without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     assert without == {"thresholds", "log_weights"}
     assert model.eval()(batch).prediction.shape == (3, 1)
     assert torch.equal(model(batch).prediction, model(batch).prediction)
-    assert set(np.unique(model(batch).selection.mask.detach())) <= {0.0, 1.0} or variant == "soft"
+    assert set(np.unique(model(batch).per_row["mask"].detach())) <= {0.0, 1.0} or variant == "soft"
 
 
 # -- quirks: the preset first, the default after -------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_quirk_soft_mask_is_taken_back_by_the_first_norm() -> None:
     shown: list[Tensor] = []
     default.predictor.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
     for value in (1.0, 0.1):
-        default(batch, mask=torch.full((3, 32), value))
+        default.predict_under(batch, torch.full((3, 32), value))
     from_null = [(part - default.null_token).norm() for part in shown]
     assert from_null[1] < 0.11 * from_null[0]
 
@@ -197,21 +197,21 @@ def test_quirk_padding_of_the_hard_variant_tells_of_other_windows() -> None:
 def test_quirk_promoter_is_forced_for_the_mask_but_not_for_peaks() -> None:
     model, batch = network("soft").eval(), make_batch()
     assert model.select(batch).mask[:, BASES // 2 - CENTER // 2 : BASES // 2 + CENTER // 2].eq(1).all()
-    nothing = model(batch, mask=torch.zeros(3, BASES)).prediction
+    nothing = model.predict_under(batch, torch.zeros(3, BASES))
     assert torch.allclose(nothing, nothing[:1].expand(3, 1))  # not even the promoter is left to tell genes apart
 
 
 def test_quirk_divergence_counts_forced_positions() -> None:
     model, batch = network("soft").eval(), make_batch()
-    output = model(batch)
-    assert output.selection.forced.any()
-    torch.testing.assert_close(output.penalties["kl"], output.selection.kl.mean())
-    assert (output.selection.kl[output.selection.forced] > 0).all()
+    chosen = model.select(batch)
+    assert chosen.forced.any()
+    torch.testing.assert_close(model.losses(batch).penalties["kl"], chosen.kl.mean())
+    assert (chosen.kl[chosen.forced] > 0).all()
 
 
 def test_bins_of_several_bases_and_settings_that_do_not_fit() -> None:
     model = network("hard", stem=SequenceStem(16, 8, kernel_bp=8, stride_bp=8)).eval()
-    assert model(make_batch()).selection.mask.shape == (3, 12)
+    assert model(make_batch()).per_row["mask"].shape == (3, 12)
     with pytest.raises(ConfigError, match="variant 'firm'"):
         network("firm")
     with pytest.raises(ConfigError, match="one of each per track"):

@@ -55,14 +55,8 @@ def test_contrast_by_hand() -> None:
     logits = (unit[0] @ unit[1].T / 0.1).detach().numpy()
     rows = np.diag(logits) - np.log(np.exp(logits).sum(1))
     columns = np.diag(logits) - np.log(np.exp(logits).sum(0))
-    assert net(_with_memory(net, batch)).penalties["contrast"].item() == pytest.approx(
-        -(rows.mean() + columns.mean()) / 2, rel=1e-4
-    )
-
-
-def _with_memory(net: MclSTExp, batch: SpotBatch) -> SpotBatch:
-    net.memorise([batch_of(20, 5, slide=7, patient=7)])
-    return batch
+    contrast = net.train().losses(batch).terms["contrast"]
+    assert contrast.item() == pytest.approx(-(rows.mean() + columns.mean()) / 2, rel=1e-4)
 
 
 def test_retrieval_by_hand() -> None:
@@ -176,7 +170,7 @@ def test_learns_what_both_views_share() -> None:
     for step in range(250):
         rows = torch.randperm(240, generator=torch.Generator().manual_seed(step))[:60]
         part = SpotBatch(*(getattr(train, name)[rows] for name in SpotBatch.__dataclass_fields__))
-        loss = net(part).penalties["contrast"]
+        loss = net.losses(part).terms["contrast"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -189,10 +183,15 @@ def test_learns_what_both_views_share() -> None:
     assert np.mean(r) > 0.7
 
 
-def test_prediction_carries_no_gradient_while_training() -> None:
-    output = network().train()(batch_of(8))
-    assert not output.prediction.requires_grad
-    assert output.penalties["contrast"].requires_grad
+def test_training_looks_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, batch = network(), batch_of(8)
+    net.memorise([batch_of(20, 5, slide=7, patient=7)])
+    assert net.losses(batch).output is not None  # validation scores what is looked up
+    monkeypatch.setattr(net, "look_up", lambda *a: pytest.fail("looked up"))
+    losses = net.train().losses(batch)
+    assert losses.output is None
+    assert set(losses.terms) == {"contrast"}
+    assert losses.terms["contrast"].requires_grad
 
 
 @pytest.mark.parametrize(

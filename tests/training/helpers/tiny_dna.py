@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from seqexp.objectives.contracts import Losses
+from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
 
 
@@ -27,3 +29,6 @@ class TinyDnaNet(nn.Module):
         bases = torch.relu(self.bases(batch.one_hot().transpose(1, 2))).mean(dim=-1)
         signal = torch.relu(self.signal(batch.signal_values() / self.top)).mean(dim=1)
         return ModelOutput(self.out(self.drop(torch.cat([bases, signal], dim=-1))))
+
+    def losses(self, batch: Any) -> Losses:
+        return regression(self(batch), batch, make_loss("mse"))

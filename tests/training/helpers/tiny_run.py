@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from seqexp.core.seeds import sample_seed
+from seqexp.objectives.contracts import Losses
+from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
 from seqexp.objectives.transforms import make_transform
 
@@ -29,16 +31,12 @@ class TinyBatch:
         return TinyBatch(self.x.to(device), self.target.to(device), self.index.to(device))
 
 
-@dataclass(frozen=True)
-class TinySelection:
-    mask: Tensor
-
-
 class TinyNet(nn.Module):
     """Dropout and a Gumbel-like draw make it depend on the generator of torch; calibration gives it a new buffer."""
 
-    def __init__(self, width: int = 8, num_outputs: int = 1, break_at: int | None = None) -> None:
+    def __init__(self, width: int = 8, num_outputs: int = 1, break_at: int | None = None, loss: str = "mse") -> None:
         super().__init__()
+        self.loss = make_loss(loss)
         self.body = nn.Sequential(nn.Linear(4, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(0.2))
         self.scale = nn.Parameter(torch.ones(width, 1))
         self.scale._no_weight_decay = True  # type: ignore[attr-defined]
@@ -50,14 +48,21 @@ class TinyNet(nn.Module):
         self.levels = statistics["levels"].clone()
 
     def forward(self, batch: TinyBatch) -> ModelOutput:
+        return self._read(batch)[0]
+
+    def losses(self, batch: TinyBatch) -> Losses:
+        output, hidden = self._read(batch)
+        return regression(output, batch, self.loss, {"kl": hidden.square().mean()})
+
+    def _read(self, batch: TinyBatch) -> tuple[ModelOutput, Tensor]:
         self.calls += 1
         hidden = self.body(batch.x) * self.scale.squeeze(-1)
         if self.training:
             hidden = hidden + 0.1 * torch.randn_like(hidden)
             if self.calls == self.break_at:
                 hidden = hidden * float("nan")
-        prediction = self.head(hidden)
-        return ModelOutput(prediction, {"kl": hidden.square().mean()}, TinySelection(torch.sigmoid(hidden)))
+        shown = {"per_row": {"mask": torch.sigmoid(hidden)}, "logged": {"mask_mean": torch.sigmoid(hidden).mean()}}
+        return self.loss.output(self.head(hidden), **shown), hidden
 
 
 class TinyRows(Dataset):
