@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.distributed as dist
@@ -13,13 +13,32 @@ from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError, DataError, SeqexpError
 from seqexp.core.seeds import sample_seed
-from seqexp.objectives.contracts import Bounded, HoldsOuterRows, TwoLevel
+from seqexp.objectives.contracts import Bounded, HoldsOuterRows, Losses, TwoLevel
 from seqexp.training.hypergradient import unrolled_hypergradient
 
-if TYPE_CHECKING:
-    from seqexp.training.task import ExpressionTask
-
 _STREAM = -3  # keeps the draws of outer steps apart from those of the batches
+
+
+class Task(Protocol):
+    """What a step uses of the LightningModule it is part of."""
+
+    network: nn.Module
+    seed: int
+    trainer: Any
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+
+    @property
+    def global_rank(self) -> int:
+        """Number of this process."""
+
+    def optimizers(self, use_pl_optimizer: bool) -> Any:
+        """The optimiser of the inner parameters."""
+
+    def total(self, losses: Losses) -> Tensor:
+        """Named losses added up with the weights of this moment."""
 
 
 class PlainStep:
@@ -28,7 +47,7 @@ class PlainStep:
     def prepare(self, network: nn.Module) -> None:
         """Check the network, and mark what the optimiser leaves alone."""
 
-    def before(self, task: ExpressionTask, batch: Any) -> dict[str, Tensor]:
+    def before(self, task: Task, batch: Any) -> dict[str, Tensor]:
         """Work to do before the losses of a training batch; figures for the log."""
         return {}
 
@@ -119,7 +138,7 @@ class TwoLevelStep(PlainStep):
         for name in outer:
             named[name].requires_grad_(False)
 
-    def before(self, task: ExpressionTask, batch: Any) -> dict[str, Tensor]:
+    def before(self, task: Task, batch: Any) -> dict[str, Tensor]:
         """Count the batch and, where one is due, take an outer step.
 
         Raises
@@ -134,10 +153,10 @@ class TwoLevelStep(PlainStep):
         with _own_draws(task, self.num_steps):
             return self._outer_step(task, batch)
 
-    def _outer_step(self, task: ExpressionTask, batch: Any) -> dict[str, Tensor]:
+    def _outer_step(self, task: Task, batch: Any) -> dict[str, Tensor]:
         network: Any = task.network
         rows = next(self._outer_rows(task)).to(task.device)
-        lr = self.inner_lr or float(task.optimizers(use_pl_optimizer=False).param_groups[0]["lr"])  # type: ignore[union-attr]
+        lr = self.inner_lr or float(task.optimizers(use_pl_optimizer=False).param_groups[0]["lr"])
         value, slopes = unrolled_hypergradient(network, batch, rows, task.total, num_steps=self.num_unrolled, lr=lr)
         broken = [name for name, slope in slopes.items() if not torch.isfinite(slope).all()]
         if broken or not torch.isfinite(value):
@@ -172,10 +191,10 @@ class TwoLevelStep(PlainStep):
                 self._optimizer.load_state_dict(self._saved)
         return self._optimizer
 
-    def _outer_rows(self, task: ExpressionTask) -> Iterator[Any]:
+    def _outer_rows(self, task: Task) -> Iterator[Any]:
         """Batches of the outer rows, over and over, from the one that is next."""
         if self._rows is None:
-            data = task.trainer.datamodule  # type: ignore[attr-defined]
+            data = task.trainer.datamodule
             loader: Any = data.outer_dataloader() if isinstance(data, HoldsOuterRows) else data.val_dataloader()
             if not len(loader):
                 raise DataError("no rows for the outer step", where="data", expected="outer or validation rows")
@@ -209,7 +228,7 @@ def _over_and_over(loader: Any, start: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _own_draws(task: ExpressionTask, number: int) -> Iterator[None]:
+def _own_draws(task: Task, number: int) -> Iterator[None]:
     """Draws of an outer step that follow from its number, and leave those of the batch as they are."""
     with torch.random.fork_rng([task.device] if task.device.type == "cuda" else []):
         torch.manual_seed(sample_seed(sample_seed(task.seed, task.global_rank, _STREAM), 0, number))
