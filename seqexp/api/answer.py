@@ -74,21 +74,8 @@ def answer(
     DataError
         A prediction is not finite.
     """
+    require_able(run, num_samples)
     network: Any = run.network
-    if getattr(network, "knows_rows", False):
-        raise ConfigError(
-            f"{type(network).__name__} was given a mask per row of the gene table it was trained on",
-            where=run.folder,
-            expected="a run that reads any window",
-            fix="seqexp predict without --bed, --genes and --sequences",
-        )
-    if num_samples and not isinstance(network, Samples):
-        raise ConfigError(
-            f"{num_samples} samples of {type(network).__name__}, which predicts one number and no distribution",
-            where=run.folder,
-            expected="a network with sample()",
-            fix="leave out --samples",
-        )
 
     def question(batch: Any) -> Rows:
         found = run.task.predict_step(batch, 0)
@@ -109,6 +96,30 @@ def answer(
     masks = None if "mask" not in rows else mask_set(given, rows["mask"])
     samples = rows["samples"].transpose(1, 0, 2).astype(np.float32) if "samples" in rows else None
     return Answer(_table(run, given, rows["prediction"], samples), masks, samples)
+
+
+def require_able(run: Run, num_samples: int) -> None:
+    """Refuse windows for a network that knows rows of its own data only, and samples of one that has none.
+
+    Raises
+    ------
+    ConfigError
+    """
+    network = run.network
+    if getattr(network, "knows_rows", False):
+        raise ConfigError(
+            f"{type(network).__name__} was given a mask per row of the gene table it was trained on",
+            where=run.folder,
+            expected="a run that reads any window",
+            fix="seqexp predict without --bed, --genes and --sequences",
+        )
+    if num_samples and not isinstance(network, Samples):
+        raise ConfigError(
+            f"{num_samples} samples of {type(network).__name__}, which predicts one number and no distribution",
+            where=run.folder,
+            expected="a network with sample()",
+            fix="leave out --samples",
+        )
 
 
 def loader(run: Run, given: Given, rows: NDArray[np.int64] | None = None) -> DataLoader:

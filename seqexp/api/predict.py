@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqexp.api.answer import TABLE, answer, identity_of, write_answer
+from seqexp.api.answer import TABLE, answer, identity_of, require_able, write_answer
 from seqexp.api.parts import kept_parts
 from seqexp.api.request import Request, resolve
 from seqexp.core.errors import ConfigError, DataError
@@ -80,6 +80,7 @@ def predict_anything(
         A line per file that was written.
     """
     run = Run.open(run_dir, checkpoint, overrides, reads_data=False)
+    require_able(run, output.num_samples)
     given = resolve(request, facts_of(run), run.datamodule.path)  # type: ignore[attr-defined]
     for note in given.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -27,7 +27,7 @@ COMMANDS: dict[str, Command] = {
     "estimate": Command("seqexp.cli.estimate:main", "time and memory of a training step, before a run is started"),
     "validate": Command("seqexp.cli.fit:validate", "metrics of a run on the validation split"),
     "test": Command("seqexp.cli.fit:test", "metrics of a run on the test split"),
-    "predict": Command("seqexp.cli.predict:main", "write the predictions of a run"),
+    "predict": Command("seqexp.cli.predict:main", "predict a data set, or any interval, gene or sequence"),
     "elements": Command("seqexp.cli.elements:main", "turn the masks of a run into BED, narrowPeak and bigWig"),
     "peaks": Command("seqexp.cli.peaks:main", "call peaks with MACS3, or read existing ones"),
     "features": Command("seqexp.cli.features:main", "read every spot of a slide set with a pretrained patch encoder"),
