@@ -27,7 +27,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = {"dataset": str(folder / "data"), "split": "patient", "patch_px": 0, "features": "colour"}
     network = {"class_path": "seqexp.histology.models.mclstexp.MclSTExp", "init_args": SIZES}
     content = {
-        "model": {"network": network, "penalties": {"contrast": 1.0}},
+        "model": {"network": network},
         "data": {"class_path": "seqexp.histology.loaders.data.SpotData", "init_args": data},
         "trainer": {"accelerator": "cpu", "max_epochs": 1},
         "run": {"progress": "none"},
