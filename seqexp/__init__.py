@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
     load: Callable[..., Any]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # What the package offers, and where it lives: imported when it is first asked for, so that the import costs nothing.
 _OFFERED = {"load": "seqexp.api.load", "Interval": "seqexp.dna.genome.interval"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -104,6 +106,52 @@ def test_the_logger_of_the_config_is_used(given: str, kept: set[str], tmp_path: 
     saved = load_yaml(tmp_path / "run" / "config.yaml")["trainer"].get("logger")
     assert (saved is None) == (given == "null")
     Run.open(tmp_path / "run")  # which logs nothing
+
+
+class FakeWandbRun:
+    """What Lightning uses of a run of W&B."""
+
+    def __init__(self) -> None:
+        self.logged: list[dict[str, float]] = []
+        self.config = SimpleNamespace(update=lambda *_, **__: None)
+        self.name, self.id, self.summary = "run", "id", {}
+
+    def define_metric(self, *_: object, **__: object) -> None:
+        """Axes of figures."""
+
+    def log(self, metrics: dict[str, float], **_: object) -> None:
+        self.logged.append(metrics)
+
+
+def test_weights_and_biases_gets_every_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, run = [], FakeWandbRun()
+    fake = ModuleType("wandb")
+    fake.run, fake.init = None, lambda **settings: (begun.append(settings), run)[1]
+    lib, wandb_run = ModuleType("wandb.sdk.lib"), ModuleType("wandb.wandb_run")
+    lib.RunDisabled, wandb_run.Run = type("RunDisabled", (), {}), FakeWandbRun
+    for name, module in {"wandb": fake, "wandb.sdk": ModuleType("wandb.sdk")}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, "wandb.sdk.lib", lib)
+    monkeypatch.setitem(sys.modules, "wandb.wandb_run", wandb_run)
+    monkeypatch.setattr("pytorch_lightning.loggers.wandb._WANDB_AVAILABLE", True)
+    given = "{class_path: WandbLogger, init_args: {project: mine, save_dir: OUT}}".replace(
+        "OUT", str(tmp_path / "wandb")
+    )
+    run_fit(tmp_path / "run", [CONFIG], [f"--trainer.logger={given}", "--trainer.max_epochs=1"])
+    assert [(settings["project"], settings["dir"]) for settings in begun] == [("mine", str(tmp_path / "wandb"))]
+    with open(tmp_path / "run" / "logs" / "metrics.csv", newline="") as file:
+        columns = set(next(csv.reader(file))) - {"step", "epoch"}
+    assert columns <= {name for metrics in run.logged for name in metrics}
+    assert any("val_loss" in metrics for metrics in run.logged)
+
+
+def test_weights_and_biases_itself_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="the extra wandb is not installed: W&B itself is NOT tried")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    logs = tmp_path / "run" / "logs"
+    given = f"{{class_path: WandbLogger, init_args: {{offline: true, save_dir: {logs}}}}}"
+    run_fit(tmp_path / "run", [CONFIG], [f"--trainer.logger={given}", "--trainer.max_epochs=1"])
+    assert list(logs.glob("wandb/offline-run-*/*.wandb"))
 
 
 def test_a_logger_whose_package_is_missing_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
