@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -40,8 +41,8 @@ class AttentionBlock(nn.Module):
         -------
         Tensor (B, S, D)
         """
-        q, k, v = self.qkv(self.norm(rows)).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = rearrange(self.qkv(self.norm(rows)), "b s (qkv h d) -> qkv b h s d", qkv=3, h=self.num_heads)
         seen = is_seen.unsqueeze(1) if is_seen is not None and is_seen.dim() == 3 else is_seen
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        rows = rows + self.out(mixed.transpose(1, 2).flatten(2))
+        rows = rows + self.out(rearrange(mixed, "b h s d -> b s (h d)"))
         return rows + self.mlp(self.out_norm(rows))

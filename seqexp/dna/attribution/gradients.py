@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from einops import reduce
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -47,7 +48,7 @@ def bin_attributions(network: MaskedExpression, batches: Iterable[SequenceBatch]
         total = network.read(batch, one_hot, signals).sum()
         of_bases, of_signals = torch.autograd.grad(total, (one_hot, signals), allow_unused=True)
         by_base = (corrected(of_bases) * one_hot).sum(-1).abs().detach()
-        by_bin = by_base.unflatten(1, (-1, network.bin_bp)).sum(-1)
+        by_bin = reduce(by_base, "b (n bp) -> b n", "sum", bp=network.bin_bp)
         if of_signals is not None:
             by_bin = by_bin + (of_signals * signals).detach().abs().sum(-1)
         rows.append(batch.index.numpy())

@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -92,8 +93,8 @@ class DirectedSSD(nn.Module):
         before = None if carried is None else carried.inputs
         xbc = causal_conv(values, gate, self.conv1d.weight, self.conv1d.bias, before)
         x, write, read = xbc.split([inner, shared, shared], dim=-1)
-        x = x.unflatten(-1, (self.num_heads, self.head_dim))
-        write, read = (part.unflatten(-1, (self.num_groups, self.state_size)) for part in (write, read))
+        x = rearrange(x, "b l (h p) -> b l h p", h=self.num_heads)
+        write, read = (rearrange(part, "b l (g n) -> b l g n", g=self.num_groups) for part in (write, read))
         state = None if carried is None else carried.state
         y, state = ssd(x, steps, -torch.exp(self.A_log.float()), write, read, state, chunk=self.chunk)
         finish = partial(_skip_and_norm, num_groups=self.num_groups)

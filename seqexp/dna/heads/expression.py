@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
@@ -154,7 +155,7 @@ class ExpressionHead(nn.Module):
     def pool(self, hidden: Tensor, mask: Tensor | None = None, distance_bp: Tensor | None = None) -> Tensor:
         """Pooled vector (B, P): what each readout saw, how much weight it found in all, and what the scans read."""
         weights = self.weights(hidden, mask, distance_bp).to(hidden.dtype)
-        values = self.value(hidden).unflatten(-1, (self.num_readouts, self.value_width))
+        values = rearrange(self.value(hidden), "b n (r v) -> b n r v", r=self.num_readouts)
         seen = torch.einsum("bnr,bnrv->brv", weights, values)
         parts = [seen.flatten(1), weights.sum(1)]
         if self.scan is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -59,7 +60,7 @@ class ScanningReadout(nn.Module):
         """
         kept = self.kept(hidden, mask, distance_bp)
         num_read = kept.sum(1)
-        values = self.value(hidden).unflatten(-1, (self.num_scans, self.value_width))
+        values = rearrange(self.value(hidden), "b n (r v) -> b n r v", r=self.num_scans)
         totals = torch.einsum("bnr,bnrv->brv", kept, values.float())
         averages = totals / (1.0 + num_read).unsqueeze(-1)
         return torch.cat([averages.flatten(1), torch.log1p(num_read) / 5.0], dim=-1).to(hidden.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import reduce
 from torch import Tensor
 
 from seqexp.core.errors import ConfigError
@@ -32,7 +33,7 @@ def token_signals(batch: SequenceBatch, bin_bp: int) -> Tensor:
 def token_blacklist(batch: SequenceBatch, bin_bp: int) -> Tensor:
     """Bins (B, N) that touch the blacklist; raises as :func:`token_signals` does."""
     fold = _fold(batch, bin_bp)
-    return batch.blacklist if fold == 1 else batch.blacklist.unflatten(1, (-1, fold)).any(dim=2)
+    return batch.blacklist if fold == 1 else reduce(batch.blacklist, "b (n fold) -> b n", "any", fold=fold)
 
 
 def _fold(batch: SequenceBatch, bin_bp: int) -> int:

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from einops import repeat
 from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
@@ -156,7 +157,7 @@ class Seq2Exp(nn.Module):
         used = self._used(selection.mask) if mask is None else mask.to(selection.mask)
         tokens = hidden if self.reads_hidden else tokens
         if self.reader_stem is not None:
-            tokens = self.reader_stem(one_hot * used.repeat_interleave(self.bin_bp, dim=1).unsqueeze(-1))
+            tokens = self.reader_stem(one_hot * repeat(used, "b n -> b (n bp) 1", bp=self.bin_bp))
             signals = torch.nan_to_num(signals) * used.unsqueeze(-1)
         raw = self.read(tokens, signals, used, distance_bp, covariates=batch.covariates)
         shown = {"per_row": {"mask": selection.mask}, "logged": {"mask_mean": selection.mask.detach().float().mean()}}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 
@@ -54,7 +55,7 @@ class SpotBatch:
 
     def pixels(self) -> Tensor:
         """Patches as float32 (B, 3, P, P) from 0 to 1, as image networks want them."""
-        return self.patches.permute(0, 3, 1, 2).float() / 255
+        return rearrange(self.patches, "b h w c -> b c h w").float() / 255
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> SpotBatch:
         """The same batch on another device."""

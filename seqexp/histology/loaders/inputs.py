@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import nn
 
@@ -91,7 +92,9 @@ def encoder_features(
             batch = centres[first : first + ENCODER_BATCH]
             patches = torch.from_numpy(slide.read_patches_um(batch, side_um or PATCH_PX * slide.mpp, side_px))
             with torch.inference_mode():
-                parts.append(encoder(patches.to(device).permute(0, 3, 1, 2).float() / 255).float().cpu().numpy())
+                parts.append(
+                    encoder(rearrange(patches.to(device), "b h w c -> b c h w").float() / 255).float().cpu().numpy()
+                )
             progress(len(batch))
         return np.concatenate(parts)
 

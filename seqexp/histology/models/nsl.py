@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
@@ -105,12 +106,12 @@ class NSL(nn.Module):
 
     def concentrations(self, density: Tensor) -> Tensor:
         """Stain of each pixel after the activation (B, P * P, sets, stains); a set per gene unless they are shared."""
-        values = torch.einsum("bpc,gmc->bpgm", density.flatten(1, 2), self.unmixing)
+        values = torch.einsum("bpc,gmc->bpgm", rearrange(density, "b h w c -> b (h w) c"), self.unmixing)
         return self.activation(values if self.unmixing_bias is None else values + self.unmixing_bias)
 
     def pixel_maps(self, patches: Tensor, target: int) -> Tensor:
         """Maps (B, stains, P, P) of the stains that a gene (``target``) reads, of patches (B, P, P, 3)."""
-        density = optical_density(patches).flatten(1, 2)
+        density = rearrange(optical_density(patches), "b h w c -> b (h w) c")
         number = 0 if len(self.unmixing) == 1 else target
         values = torch.einsum("bpc,mc->bmp", density, self.unmixing[number])
         if self.unmixing_bias is not None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -92,17 +93,17 @@ def _sums_between(steps: Tensor) -> Tensor:
 
 def _columns(tensor: Tensor) -> Tensor:
     """(B, K, Q, G, R, P) to (B, K, G, Q, R*P): all heads of a group side by side, one matrix product for all."""
-    return tensor.flatten(4).transpose(2, 3)
+    return rearrange(tensor, "b k q g r p -> b k g q (r p)")
 
 
 def _rows(tensor: Tensor, like: Tensor) -> Tensor:
     """Inverse of :func:`_columns`."""
-    return tensor.transpose(2, 3).reshape(like.shape)
+    return rearrange(tensor, "b k g q (r p) -> b k q g r p", r=like.shape[4])
 
 
 def _heads_first(tensor: Tensor) -> Tensor:
     """(B, K, Q, G, R, P) to (B, K, G, R, Q, P)."""
-    return tensor.permute(0, 1, 3, 4, 2, 5)
+    return rearrange(tensor, "b k q g r p -> b k g r q p")
 
 
 def _carry_states(carry: Tensor, states: Tensor, heads: int) -> Tensor:
@@ -229,9 +230,9 @@ def _block_bounds(x: Tensor, chunk: int) -> list[tuple[int, int]]:
 
 def _pack_state(state: Tensor, groups: int) -> Tensor:
     """(B, H, N, P) to (B, G, N, R*P)."""
-    return state.unflatten(1, (groups, -1)).transpose(2, 3).flatten(3)
+    return rearrange(state, "b (g r) n p -> b g n (r p)", g=groups)
 
 
 def _unpack_state(state: Tensor, heads: int) -> Tensor:
     """(B, G, N, R*P) to (B, H, N, P)."""
-    return state.unflatten(3, (heads // state.shape[1], -1)).transpose(2, 3).flatten(1, 2)
+    return rearrange(state, "b g n (r p) -> b (g r) n p", r=heads // state.shape[1])
