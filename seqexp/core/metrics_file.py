@@ -13,10 +13,11 @@ from seqexp.core.files import atomic_path
 def write_json(path: Path, metrics: dict[str, Any]) -> None:
     """Write the figures; JSON has no NaN, so what is not defined is null."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(_plain(metrics), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(plain(metrics), indent=2) + "\n", encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Figures as JSON has them: what is not finite is None, in dictionaries too."""
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain(inner) for key, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

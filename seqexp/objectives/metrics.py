@@ -20,6 +20,8 @@ __all__ = [
     "StreamingRegression",
     "average_precision",
     "bootstrap_interval",
+    "mean_pearson",
+    "mean_pearson_lead",
     "pearson",
     "r_squared",
     "regression_scores",
@@ -38,11 +40,6 @@ def pearson(prediction: ArrayLike, target: ArrayLike) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
     return float(np.clip(x @ y, -1.0, 1.0))
-
-
-def pearson_lead(prediction: ArrayLike, other: ArrayLike, target: ArrayLike) -> float:
-    """:func:`pearson` of one prediction less that of another of the same target."""
-    return pearson(prediction, target) - pearson(other, target)
 
 
 def spearman(prediction: ArrayLike, target: ArrayLike) -> float:
@@ -117,6 +114,17 @@ def regression_scores(prediction: ArrayLike, target: ArrayLike) -> RegressionSco
         num=len(x),
         num_undefined=int(np.isnan(correlations).sum()),
     )
+
+
+def mean_pearson(prediction: ArrayLike, target: ArrayLike) -> float:
+    """Pearson correlation of every column of (B, G), averaged over those where it is defined; NaN where none is."""
+    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    return _defined_mean(np.array([pearson(x[:, g], y[:, g]) for g in range(x.shape[1])]))
+
+
+def mean_pearson_lead(prediction: ArrayLike, other: ArrayLike, target: ArrayLike) -> float:
+    """:func:`mean_pearson` of one prediction (B, G) less that of another of the same targets."""
+    return mean_pearson(prediction, target) - mean_pearson(other, target)
 
 
 class StreamingRegression:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,31 +60,73 @@ def learning_curves(log: pd.DataFrame) -> Figure:
     return figure
 
 
-def predicted_against_measured(predictions: pd.DataFrame, unit: str, metrics: dict[str, Any]) -> Figure:
+def predicted_against_measured(
+    predictions: pd.DataFrame, unit: str, metrics: dict[str, Any], target: str = ""
+) -> Figure:
     """Scatter of held-out predictions, one panel for validation and one for test.
 
     Parameters
     ----------
     predictions : DataFrame
-        Columns ``split``, ``target`` and ``prediction``, both in ``unit``.
+        Columns ``split``, ``target`` and ``prediction``, both in ``unit``; with a name, ``target_NAME`` and so on.
     unit : str
         Unit of the axes, for example ``log2(TPM+1)``.
     metrics : dict
         Flat metrics; ``<split>_pearson`` with ``_low`` and ``_high`` are printed in the panels.
+    target : str
+        Name of one of several targets, whose metrics have its name behind them.
     """
+    name = f"_{target}" if target else ""
     with house_style():
         figure = new_figure(7.2, 3.5)
         for axis, split in zip(figure.subplots(1, 2, sharex=True, sharey=True), ("val", "test")):
             part = predictions[predictions["split"] == split]
-            limits = np.nanpercentile(predictions[["target", "prediction"]].to_numpy(float), [0, 100])
+            limits = np.nanpercentile(predictions[[f"target{name}", f"prediction{name}"]].to_numpy(float), [0, 100])
             axis.plot(limits, limits, color="#cccccc", lw=0.8, zorder=0)
-            axis.scatter(part["target"], part["prediction"], s=8, alpha=0.45, color=MODEL, lw=0, rasterized=True)
-            r, low, high = (metrics.get(f"{split}_pearson{end}", float("nan")) for end in ("", "_low", "_high"))
-            title = f"{'Validation' if split == 'val' else 'Test'}  r = {r:.3f}"
+            axis.scatter(
+                part[f"target{name}"], part[f"prediction{name}"], s=8, alpha=0.45, color=MODEL, lw=0, rasterized=True
+            )
+            r, low, high = (metrics.get(f"{split}_pearson{name}{end}", float("nan")) for end in ("", "_low", "_high"))
+            what = f"{target}, {split}" if target else {"val": "Validation", "test": "Test"}[split]
+            title = f"{what}  r = {r:.3f}" if np.isfinite(r) else f"{what}  r not defined"
             axis.set_title(title + (f"  [{low:.3f}, {high:.3f}]" if np.isfinite(low) else ""))
             axis.set_xlabel(f"measured {unit}")
             axis.text(0.02, 0.97, f"n = {len(part)}", transform=axis.transAxes, va="top", color="#555555")
         figure.axes[0].set_ylabel(f"predicted {unit}")
+    return figure
+
+
+def element_shapes(shapes: pd.DataFrame) -> Figure:
+    """How long elements are and how far from the TSS, for all genes and for test genes.
+
+    Parameters
+    ----------
+    shapes : DataFrame
+        Columns ``split``, ``length_bp`` and ``tss_distance_bp`` (negative upstream).
+    """
+    from matplotlib.ticker import LogLocator
+
+    with house_style():
+        figure = new_figure(7.2, 2.6)
+        left, right = figure.subplots(1, 2)
+        is_test = (shapes["split"] == "test").to_numpy()
+        length = shapes["length_bp"].to_numpy(float)
+        shortest, longest = (float(length.min()), float(length.max())) if len(length) else (1.0, 10.0)
+        lengths = np.geomspace(shortest, max(longest, shortest + 1) * 1.001, 30)
+        distance = shapes["tss_distance_bp"].to_numpy(float)
+        reach = float(np.abs(distance).max(initial=1.0))
+        for axis, values, edges in ((left, length, lengths), (right, distance, np.linspace(-reach, reach, 42))):
+            axis.hist(values, edges, color=BASELINE, label="all genes")
+            axis.hist(values[is_test], edges, color=MODEL, label="test genes")
+            axis.set_ylabel("elements")
+        left.set(xscale="log", xlabel="length (bp)", title="Length of elements")
+        left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        left.minorticks_off()
+        right.set(xlabel="distance from the TSS (bp), upstream negative", title="Distance from the TSS")
+        right.xaxis.set_major_formatter(lambda x, _: f"{int(x):,}")
+        right.locator_params(axis="x", nbins=5)
+        right.legend()
     return figure
 
 
@@ -115,12 +158,12 @@ def interval_bars(rows: pd.DataFrame, title: str, xlabel: str) -> Figure:
     return figure
 
 
-def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray, float]], prevalence: float) -> Figure:
+def precision_recall(curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]], prevalence: float) -> Figure:
     """Precision against recall of planted elements; the area under each line is its average precision.
 
     Parameters
     ----------
-    curves : dict
+    curves : mapping
         Name to (recall, precision, average precision); a precision holds from the recall before it (0 for the first) to
         its own. A dot marks where a ranking ends: what lies beyond is tied, and any order of it as good as chance.
     prevalence : float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,10 +53,26 @@ def new_figure(width: float, height: float, **layout: object) -> Figure:
     return Figure(figsize=(width, height), **layout)  # type: ignore[arg-type]
 
 
-def to_svg(figure: Figure) -> str:
-    """Inline SVG of a figure, without the XML prologue; points of scatter plots are embedded as one picture."""
+def to_svg(figure: Figure, alt: str = "") -> str:
+    """Inline SVG of a figure, without the XML prologue; points of scatter plots are embedded as one picture.
+
+    ``alt`` is what readers that do not see it are told; by default the titles and axes of its panels.
+    """
     buffer = io.StringIO()
     with house_style():
         figure.savefig(buffer, format="svg", dpi=160, metadata={"Date": None, "Creator": "seqexp"})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    start = text.index("<svg") + len("<svg")
+    return f'<svg role="img" aria-label="{escape(alt or alternative_text(figure))}"{text[start:]}'
+
+
+def alternative_text(figure: Figure) -> str:
+    """Titles and axes of all panels in one line, such as ``Loss: loss against epoch``."""
+    told = []
+    for axis in figure.axes:
+        titles = [axis.get_title(loc=where) for where in ("left", "center")]
+        title = " ".join(name for name in titles if name)
+        x, y = axis.get_xlabel(), axis.get_ylabel()
+        axes = f"{y} against {x}" if x and y else x or y
+        told.append(": ".join(part for part in (title, axes) if part))
+    return " ".join("; ".join(dict.fromkeys(part for part in told if part)).split()) or "figure"

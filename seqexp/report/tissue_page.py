@@ -28,7 +28,9 @@ def write_tissue_report(path: str | Path, results: TissueResults) -> Path:
         if key in metrics
     ]
     footer = f"seqexp {results.record.get('seqexp', '')} · {results.record.get('started', '')}"
-    return write_page(path, results.title, results.lead, tiles, sections=sections, footer=footer)
+    return write_page(
+        path, results.title, results.lead, tiles, sections=sections, footer=footer, verdict=results.verdict
+    )
 
 
 def _accuracy(results: TissueResults) -> list[Section]:

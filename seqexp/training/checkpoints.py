@@ -45,6 +45,25 @@ def data_state(datamodule: pl.LightningDataModule, checkpoint: Mapping[str, Any]
     return checkpoint.get(type(datamodule).__qualname__) or {}
 
 
+def kept_for(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """When the weights of a checkpoint were saved, and the figure they were kept for.
+
+    Returns
+    -------
+    dict
+        ``epoch`` (counted from 0, as in the log), ``step`` (of the optimiser), and of one that was chosen by a figure
+        ``monitor``, its ``value`` and ``mode`` (min or max).
+    """
+    places = {"epoch": checkpoint.get("epoch"), "step": checkpoint.get("global_step")}
+    found: dict[str, Any] = {name: place for name, place in places.items() if isinstance(place, int)}
+    for key, state in (checkpoint.get("callbacks") or {}).items():
+        value = state.get("current_score") if str(key).startswith("ModelCheckpoint") else None
+        if value is not None:
+            mode = "max" if "'mode': 'max'" in str(key) else "min"
+            found |= {"monitor": state["monitor"], "value": float(value), "mode": mode}
+    return found
+
+
 _HARMLESS = ("batch_size", "num_workers", "source", "store_folder", "cache_folder", "seed")
 
 

@@ -16,7 +16,7 @@ from seqexp.core.errors import DataError
 from seqexp.core.memory import keep_freed_memory
 from seqexp.core.yaml import load_yaml
 from seqexp.objectives.transforms import Transform
-from seqexp.training.checkpoints import AtomicCheckpointIO, data_state, hand_back, read_checkpoint
+from seqexp.training.checkpoints import AtomicCheckpointIO, data_state, hand_back, kept_for, read_checkpoint
 from seqexp.training.config import RunConfig
 from seqexp.training.folder import BEST, CONFIG, LAST, read_record
 from seqexp.training.processes import is_first_process
@@ -44,6 +44,8 @@ class Run:
         Parsed settings, from which Trainers are built.
     facts : dict
         What the checkpoint holds of the data it was trained on; empty for a checkpoint of an earlier version.
+    kept : dict
+        Epoch and step of the checkpoint and the figure it was kept for (:func:`seqexp.training.checkpoints.kept_for`).
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class Run:
     checkpoint: Path
     settings: RunConfig
     facts: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def transform(self) -> Transform:
@@ -130,6 +133,7 @@ class Run:
             path,
             settings=settings,
             facts=data_state(datamodule, saved),
+            kept=kept_for(saved),
         )
         if reads_data:
             run.read_data()

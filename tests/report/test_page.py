@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,13 @@ from sklearn.metrics import average_precision_score
 
 from seqexp.dna.evaluation.results import GeneView
 from seqexp.dna.evaluation.truth import curve
+from seqexp.dna.genome.gene_models import GeneModel
 from seqexp.report import figures
+from seqexp.report.genes_row import MOST_LANES, lanes_of
 from seqexp.report.page import Section, tile, write_page
+from seqexp.report.sections import record_section, training_sections
 from seqexp.report.style import to_svg
-from seqexp.report.trackview import gene_view
+from seqexp.report.trackview import gene_view, told
 
 
 def predictions() -> pd.DataFrame:
@@ -116,21 +120,88 @@ def test_precision_recall_names_areas():
     assert "random  0.050" in svg
 
 
+def view(**changes):
+    settings = {"title": "YFG1", "chrom": "chr1", "start": 1000, "end": 3000, "strand": "-", "tss": 2000}
+    settings |= {"signals": {"DHS": np.ones(2000)}, "mask": np.full(20, 0.3), "elements": [(1100, 1200)]}
+    settings |= {"peaks": [(1500, 1501)], "truth": [], "peaks_label": "threshold on DHS"}
+    return GeneView(**{**settings, **changes})
+
+
 def test_gene_view_shows_every_row():
-    view = GeneView(
-        "YFG1",
-        "chr1",
-        1000,
-        3000,
-        "-",
-        2000,
-        {"DHS": np.ones(2000)},
-        np.full(20, 0.3),
-        [(1100, 1200)],
-        [(1500, 1501)],
-        [],
-        peaks_label="threshold on DHS",
-    )
-    svg = to_svg(gene_view(view))
+    svg = to_svg(gene_view(view()))
     for word in ("YFG1", "DHS", "mask", "elements", "threshold on DHS", "planted", "← TSS", "chr1 position"):
         assert word in svg
+
+
+def drawn_values(axis) -> np.ndarray:
+    return axis.patches[0].get_data().values
+
+
+def test_gene_orientation_is_laid_along_the_genome():
+    """A minus-strand gene's first bin lies at the right end of its window."""
+    rising = np.arange(1.0, 21.0)
+    for strand, wanted in (("+", rising), ("-", rising[::-1])):
+        axes = gene_view(view(strand=strand, signals={"DHS": rising}, mask=rising / 20)).axes
+        np.testing.assert_array_equal(drawn_values(axes[0]), wanted)
+        np.testing.assert_array_equal(drawn_values(axes[1]), wanted / 20)
+
+
+def test_genes_of_the_window_are_named_and_long_names_wrapped():
+    genes = (
+        GeneModel("A", "YFG1", "-", 2000, 1400, 2001, ((1400, 1500), (1900, 2001))),
+        GeneModel("B", "NEIGHBOUR", "+", 900, 900, 1300),
+        GeneModel("C", "LONE", "+", 2500, 2500, 2501),
+    )
+    long = "H3K27ac_ENCFF000ABC_rep1_fold-change-over-control"
+    shown = view(genes=genes, gene_id="A", signals={long: np.ones(20)})
+    figure = gene_view(shown)
+    svg = to_svg(figure, told(shown))
+    for word in ("NEIGHBOUR", "LONE", "genes in the window: 3"):
+        assert word in svg
+    label = figure.axes[0].get_ylabel()
+    assert label.replace("\n", "") == long
+    assert max(map(len, label.split("\n"))) <= 20
+    figure.canvas.draw()
+    box = figure.axes[0].yaxis.label.get_window_extent()
+    assert box.x0 >= 0
+
+
+def test_bodies_and_names_of_genes_do_not_meet():
+    crowd = tuple(GeneModel(str(n), f"GENE{n}", "+", s, s, s + 200) for n, s in enumerate(range(1000, 1400, 20)))
+    placed, num_lanes = lanes_of(view(genes=crowd, gene_id="7"))
+    assert num_lanes == MOST_LANES
+    assert placed[0][0].gene_id == "7"
+    for lane in range(num_lanes):
+        own = sorted((gene.start, gene.end) for gene, at in placed if at == lane)
+        assert all(end < start for (_, end), (start, _) in pairwise(own))
+
+
+def test_every_figure_says_what_it_shows(tmp_path):
+    svg = to_svg(figures.learning_curves(pd.DataFrame({"epoch": [0], "train_loss": [1.0]})))
+    assert svg.startswith('<svg role="img" aria-label="Loss: loss against epoch; Validation: Pearson r against epoch"')
+    assert to_svg(gene_view(view()), 'a "b" & c').startswith('<svg role="img" aria-label="a &quot;b&quot; &amp; c"')
+    shapes = pd.DataFrame({"split": ["test"], "length_bp": [100], "tss_distance_bp": [-40]})
+    assert "length (bp)" in to_svg(figures.element_shapes(shapes))
+    assert "elements" in to_svg(figures.element_shapes(shapes.iloc[:0]))
+
+
+def test_what_is_not_defined_is_said_so(tmp_path):
+    table = pd.DataFrame({"name": ["a", "b", "c"], "r": [np.nan, 0.5, np.inf]})
+    record = record_section({}, {"test_pearson": np.nan})
+    sections = [Section("x", "X").add_table(table), record]
+    path = write_page(
+        tmp_path / "r.html", "T", "lead", [tile("r", np.nan)], sections=sections, footer="", verdict="It ties."
+    )
+    text = path.read_text()
+    assert text.count("not defined") == 3
+    assert "NaN" not in text
+    assert "&#34;test_pearson&#34;: null" in text
+    assert text.index("It ties.") < text.index("<section")
+
+
+def test_the_checkpoint_that_was_kept_is_named():
+    kept = {"epoch": 3, "step": 80, "monitor": "val_loss", "value": 0.51234, "mode": "min"}
+    (section,) = training_sections(None, kept)
+    rows = dict(section.blocks[0]["rows"])
+    assert rows == {"epoch, counted from 0": "3", "steps of the optimiser": "80", "lowest val_loss": "0.5123"}
+    assert training_sections(None, {}) == []

@@ -165,6 +165,13 @@ class BinScores:
         sizes = np.array([self.chrom_sizes[window.chrom] for window in self.windows], dtype=np.int64)[:, None]
         return np.maximum(np.minimum(starts + self.bin_bp, sizes) - np.maximum(starts, 0), 0)
 
+    def tss(self) -> NDArray[np.int64]:
+        """Position of the TSS base of every window on the genome (R,); where it is not known, the middle."""
+        width = self.values.shape[1] * self.bin_bp
+        offset = width // 2 if self.tss_offset_bp is None else self.tss_offset_bp
+        starts = np.array([window.start for window in self.windows], dtype=np.int64)
+        return starts + np.where(self.is_reverse, width - 1 - offset, offset)
+
     def promoter(self, promoter_bp: int) -> NDArray[np.bool_]:
         """Bins (N,), gene orientation, that touch the ``promoter_bp`` bases around the TSS; the same for all genes.
 

@@ -15,9 +15,8 @@ def nearest_bins(masks: BinScores) -> NDArray[np.bool_]:
     has it. Where the TSS is not known, the middle of the window takes its place.
     """
     num_bins, width = masks.values.shape[1], masks.values.shape[1] * masks.bin_bp
-    offset = width // 2 if masks.tss_offset_bp is None else masks.tss_offset_bp
     starts = np.array([window.start for window in masks.windows], dtype=np.int64)
-    tss = starts + np.where(masks.is_reverse, width - 1 - offset, offset)
+    tss = masks.tss()
     middles = masks.starts() + masks.bin_bp // 2
     is_nearest = np.ones((len(masks), num_bins), dtype=bool)
     chroms = np.array([window.chrom for window in masks.windows], dtype=object)

@@ -32,6 +32,8 @@ class Collected:
     profiles : float32 array (R, F)
     bin_bp : int
         Bases per bin of masks and signals.
+    target_names : tuple of str
+        Of each target (G); one without a name where there is one.
     """
 
     predictions: pd.DataFrame
@@ -40,10 +42,26 @@ class Collected:
     kmers: np.ndarray
     profiles: np.ndarray
     bin_bp: int
+    target_names: tuple[str, ...] = ("",)
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Targets, float64 (R, G), in the unit of the table."""
+        return self.predictions[columns_of("target", self.target_names)].to_numpy(float)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Predictions, float64 (R, G), in the unit of the table."""
+        return self.predictions[columns_of("prediction", self.target_names)].to_numpy(float)
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers of a split."""
         return np.flatnonzero(self.predictions["split"].to_numpy() == split)
+
+
+def columns_of(kind: str, target_names: tuple[str, ...]) -> list[str]:
+    """Columns of a table of predictions that hold every target, ``kind`` being target or prediction."""
+    return [f"{kind}_{name}" if name else kind for name in target_names]
 
 
 def _to_bins(values: np.ndarray, num_bins: int) -> np.ndarray:
@@ -59,6 +77,7 @@ def collect(run: Run, data: SequenceData) -> Collected:
     """Predict all genes of a run, and read once more what the report and the baselines need of their windows."""
     predictions, said = predict_rows(run, ("mask",))
     masks = said.get("mask")
+    names = tuple(getattr(data, "target_names", ("",)))
     num_bins = 1 if masks is None else masks.shape[1]
     read: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     for batch in data.predict_dataloader():
@@ -67,4 +86,6 @@ def collect(run: Run, data: SequenceData) -> Collected:
             values = signals[row]
             read[index] = (_to_bins(values, num_bins), kmer_frequencies(codes[row]), signal_profile(values))
     signals, kmers, profiles = map(np.stack, zip(*(read[int(index)] for index in predictions["index"])))
-    return Collected(predictions, masks, signals, kmers, profiles, bin_bp=data.window_bp // num_bins)
+    return Collected(
+        predictions, masks, signals, kmers, profiles, bin_bp=data.window_bp // num_bins, target_names=names
+    )

@@ -19,8 +19,10 @@ from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.elements.places import Places
 from seqexp.dna.evaluation import truth as planted
 from seqexp.dna.evaluation.compare import in_windows, trim_to_budget
+from seqexp.dna.evaluation.element_shape import element_shapes, shape_metrics, shape_table
 from seqexp.dna.evaluation.matched import match_tables
 from seqexp.dna.evaluation.protocol import fixed_mask_scores
+from seqexp.dna.evaluation.results import ElementFindings, GeneView
 from seqexp.dna.peaks.peak_sets import PeakSet, find_peaks
 from seqexp.objectives.contracts import ReadsMasks
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ElementResults:
-    """What was found, for metrics, report and track views."""
+    """What has been found so far, for metrics, files and track views."""
 
     masks: BinScores
     elements: pd.DataFrame
@@ -47,6 +49,21 @@ class ElementResults:
     prevalence: float = math.nan
     notes: dict[str, list[str]] = field(default_factory=dict)
 
+    def findings(self, views: tuple[GeneView, ...]) -> ElementFindings:
+        """What the page shows of it."""
+        shapes = element_shapes(self.elements, self.masks)
+        return ElementFindings(
+            shapes,
+            shape_table(shapes, self.masks),
+            truth=self.truth,
+            comparison=self.comparison,
+            protocol=self.protocol,
+            peaks_label=self.peaks.label if self.peaks else "peaks",
+            curves=self.curves,
+            prevalence=self.prevalence,
+            views=views,
+        )
+
 
 def examine_elements(
     run: Run, data: SequenceData, collected: Collected, folder: Path, *, settings: FinishSettings
@@ -59,6 +76,7 @@ def examine_elements(
     write_element_files(masks, elements, folder)
     results = ElementResults(masks, elements, None, data.spec.read_truth())
     results.metrics |= {"budget_bp": budget, "num_elements": len(elements), "mask_mean": float(masks.values.mean())}
+    results.metrics |= shape_metrics(element_shapes(elements, masks))
     try:
         results.peaks = get_peaks(data, folder, settings)
     except MissingExtraError as error:

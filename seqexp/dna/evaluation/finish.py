@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from seqexp.core.metrics_file import write_json
 from seqexp.core.tables import read_csv
-from seqexp.dna.evaluation.accuracy import accuracy, controls
+from seqexp.dna.evaluation.accuracy import accuracy, controls, target_table
 from seqexp.dna.evaluation.collect import Collected, collect
-from seqexp.dna.evaluation.elements import ElementResults, examine_elements
+from seqexp.dna.evaluation.elements import examine_elements
 from seqexp.dna.evaluation.naive import beside_baselines
-from seqexp.dna.evaluation.results import RunResults
+from seqexp.dna.evaluation.results import ElementFindings, RunResults
 from seqexp.dna.evaluation.settings import FinishSettings
 from seqexp.dna.evaluation.views import choose_genes, make_views
 from seqexp.dna.loaders.data import SequenceData
 from seqexp.loading.seen import require_unseen
+from seqexp.objectives.model_table import ModelTable
 from seqexp.training.predict import write_predictions
 from seqexp.training.run import Run
 
@@ -61,28 +62,52 @@ def evaluate_run(run: Run, data: SequenceData, settings: FinishSettings) -> RunR
     if elements is not None:
         metrics |= elements.metrics
     write_json(folder / "metrics.json", metrics)
-    return _results(run, data, collected, table.rows, metrics=metrics, elements=elements, genes=genes)
+    findings = elements.findings(make_views(data, collected, elements, genes)) if elements else None
+    notes = elements.notes if elements else {}
+    return _results(run, data, collected, table, metrics=metrics, elements=findings, notes=notes)
 
 
 def _results(
     run: Run,
     data: SequenceData,
     collected: Collected,
-    table: pd.DataFrame,
+    table: ModelTable,
     *,
     metrics: dict[str, Any],
-    elements: ElementResults | None,
-    genes: list[int],
+    elements: ElementFindings | None,
+    notes: Mapping[str, list[str]],
 ) -> RunResults:
-    spec = data.spec
+    spec, log_path = data.spec, run.folder / "logs" / "metrics.csv"
     tracks = ", ".join(data.statistics.track_names) or "none (DNA only)"
     model = type(run.network).__name__
-    log_path = run.folder / "logs" / "metrics.csv"
-    facts = [
-        (
-            "dataset",
-            f"{spec.name}  ({spec.organism or 'organism not stated'}, {spec.assembly or 'assembly not stated'})",
-        ),
+    number = sum(p.numel() for p in run.network.parameters())
+    figure = "test Pearson r" if len(collected.target_names) == 1 else "mean test Pearson r over targets"
+    return RunResults(
+        title=f"{spec.name}: {model} on {data.window_bp:,} bp windows",
+        lead=f"{model}, {number:,} parameters, inputs: DNA and {tracks}. Test genes: {metrics['num_test']:,}, held out "
+        f"by {spec.splits.by}.",
+        verdict=table.verdict.sentence(figure, "genes"),
+        metrics=metrics,
+        predictions=collected.predictions,
+        unit=run.transform.unit,
+        target_names=collected.target_names,
+        data=pd.DataFrame(_facts(run, data, metrics, tracks), columns=["what", "value"]),
+        models=table.rows,
+        record=run.record,
+        kept=run.kept,
+        targets=target_table(collected, metrics),
+        log=read_csv(log_path, dtype=None, keep_default_na=True) if log_path.is_file() else None,
+        elements=elements,
+        notes=notes,
+    )
+
+
+def _facts(run: Run, data: SequenceData, metrics: dict[str, Any], tracks: str) -> list[tuple[str, str]]:
+    """What was read, how it was split and what was left out, a row each."""
+    spec = data.spec
+    of = f"{spec.organism or 'organism not stated'}, {spec.assembly or 'assembly not stated'}"
+    return [
+        ("dataset", f"{spec.name}  ({of})"),
         ("window", f"{data.upstream_bp:,} bp upstream and {data.downstream_bp:,} bp downstream of the TSS"),
         ("tracks used as input", tracks),
         ("target", run.transform.unit),
@@ -92,24 +117,3 @@ def _results(
         ("gene table", data.genes.report.render()),
         ("leak check", data.leak_report.render()),
     ]
-    number = sum(p.numel() for p in run.network.parameters())
-    return RunResults(
-        title=f"{spec.name}: {model} on {data.window_bp:,} bp windows",
-        lead=f"{model}, {number:,} parameters, inputs: DNA and {tracks}. Test genes: {metrics['num_test']:,}, held out "
-        f"by {spec.splits.by}.",
-        metrics=metrics,
-        predictions=collected.predictions,
-        unit=run.transform.unit,
-        data=pd.DataFrame(facts, columns=["what", "value"]),
-        models=table,
-        record=run.record,
-        log=read_csv(log_path, dtype=None, keep_default_na=True) if log_path.is_file() else None,
-        truth=elements.truth if elements else None,
-        comparison=elements.comparison if elements else None,
-        peaks_label=elements.peaks.label if elements and elements.peaks else "peaks",
-        protocol=elements.protocol if elements else None,
-        curves=elements.curves if elements else {},
-        prevalence=elements.prevalence if elements else math.nan,
-        views=make_views(data, collected, elements, genes) if elements else [],
-        notes=elements.notes if elements else {},
-    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seqexp.dna.evaluation.collect import Collected
 from seqexp.objectives.baselines import fit_ridge, mean_baseline
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
-from seqexp.objectives.metrics import pearson, pearson_lead
+from seqexp.objectives.metrics import mean_pearson, mean_pearson_lead
 from seqexp.objectives.model_table import UNDEFINED, ModelTable, Score, best_baseline, model_table
 
 Array = NDArray[np.float64]
@@ -25,40 +25,39 @@ LABELS = {
 
 
 def naive_predictions(collected: Collected) -> dict[str, Array]:
-    """Predictions (R,) of each baseline for all genes, fitted on the training split only.
+    """Predictions (R, G) of each baseline for all genes, fitted on the training split only, target by target.
 
     Ridge penalties are chosen by cross-validation over whole training chromosomes. Signal baselines are left out
     where the data have no tracks.
     """
     table = collected.predictions
     train = collected.rows("train")
-    target = table["target"].to_numpy(float)
+    targets = collected.measured.T
     chroms = table["chrom"].to_numpy()
-    predicted = {"mean": mean_baseline(target[train], len(table))}
+    predicted = {"mean": np.stack([mean_baseline(target[train], len(table)) for target in targets], axis=1)}
     features = {"kmer_ridge": collected.kmers}
     if collected.profiles.shape[1]:
         features["signal_ridge"] = collected.profiles
         features["kmer_signal_ridge"] = np.hstack([collected.kmers, collected.profiles])
     for name, matrix in features.items():
-        ridge = fit_ridge(matrix[train], target[train], groups=chroms[train])
-        predicted[name] = ridge.predict(matrix)
+        ridges = [fit_ridge(matrix[train], target[train], groups=chroms[train]) for target in targets]
+        predicted[name] = np.stack([ridge.predict(matrix) for ridge in ridges], axis=1)
     return predicted
 
 
 def score(collected: Collected, prediction: Array) -> Score:
-    """Test Pearson of predictions (R,) with its interval over genes, test MSE, validation Pearson."""
-    target = collected.predictions["target"].to_numpy(float)
-    test, val = collected.rows("test"), collected.rows("val")
-    bound = bootstrap_interval(pearson, prediction[test], target[test])
+    """Test Pearson (mean over targets) of predictions (R, G), its interval over genes, test MSE, validation Pearson."""
+    target, test, val = collected.measured, collected.rows("test"), collected.rows("val")
+    bound = bootstrap_interval(mean_pearson, prediction[test], target[test])
     mse = float(np.mean((prediction[test] - target[test]) ** 2)) if len(test) else math.nan
-    inner = float(pearson(prediction[val], target[val])) if len(val) else math.nan
+    inner = mean_pearson(prediction[val], target[val]) if len(val) else math.nan
     return Score(bound.value, bound.low, bound.high, mse, inner)
 
 
 def lead(collected: Collected, one: Array, other: Array) -> Bound:
-    """Test Pearson of predictions (R,) less that of others, with its interval over genes drawn for both at once."""
-    target, test = collected.predictions["target"].to_numpy(float), collected.rows("test")
-    return bootstrap_interval(pearson_lead, one[test], other[test], target[test])
+    """Test Pearson of predictions (R, G) less that of others, with its interval over genes drawn for both at once."""
+    target, test = collected.measured, collected.rows("test")
+    return bootstrap_interval(mean_pearson_lead, one[test], other[test], target[test])
 
 
 def beside_baselines(collected: Collected, controls: dict[str, Array]) -> ModelTable:
@@ -70,7 +69,7 @@ def beside_baselines(collected: Collected, controls: dict[str, Array]) -> ModelT
     controls : dict
         Name of another run to its predictions for the same rows.
     """
-    named = {"this model": collected.predictions["prediction"].to_numpy(float)}
+    named = {"this model": collected.predicted}
     named |= {f"control: {name}": values for name, values in controls.items()} | naive_predictions(collected)
     scores = {name: score(collected, values) for name, values in named.items()}
     best = best_baseline(scores, LABELS)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
 from seqexp.objectives.bootstrap import bootstrap_interval
-from seqexp.objectives.metrics import pearson
+from seqexp.objectives.metrics import mean_pearson
 
 if TYPE_CHECKING:
     from seqexp.dna.loaders.batch import SequenceBatch
@@ -41,7 +41,7 @@ def fixed_mask_scores(
     Returns
     -------
     DataFrame
-        mask, kept (mean share of the window), pearson, low, high, mse; one row per mask.
+        mask, kept (mean share of the window), pearson (mean over targets), low, high, mse; one row per mask.
 
     Raises
     ------
@@ -61,11 +61,11 @@ def fixed_mask_scores(
     with torch.inference_mode():
         for batch in batches:
             rows = batch.index.tolist()
-            targets.append(transform.restore(batch.target.float()).cpu().numpy()[:, 0])
+            targets.append(transform.restore(batch.target.float()).cpu().numpy())
             for name, by_row in masks.items():
                 mask = np.stack([by_row[row] for row in rows]).astype(np.float32)
                 predicted = network.predict_under(batch, torch.from_numpy(mask).to(batch.target.device))
-                predictions[name].append(transform.restore(predicted.float()).cpu().numpy()[:, 0])
+                predictions[name].append(transform.restore(predicted.float()).cpu().numpy())
                 kept[name].append(mask.mean(axis=1))
     network.train(was_training)
     if not targets:
@@ -74,7 +74,7 @@ def fixed_mask_scores(
     rows_out = []
     for name in masks:
         predicted = np.concatenate(predictions[name])
-        bound = bootstrap_interval(pearson, predicted, target)
+        bound = bootstrap_interval(mean_pearson, predicted, target)
         mse = float(np.mean((predicted - target) ** 2))
         rows_out.append((name, float(np.concatenate(kept[name]).mean()), *bound[:3], mse))
     return pd.DataFrame(rows_out, columns=["mask", "kept", "pearson", "low", "high", "mse"])

@@ -56,6 +56,16 @@ class GeneColumns:
     expression_gene_id: str | None = None
 
 
+def is_annotation(path: Path) -> bool:
+    """Whether a file is a GTF or GFF3, by its name."""
+    return path.name.lower().removesuffix(".gz").endswith(_ANNOTATIONS)
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table with a header, by its name."""
+    return path.name.lower().removesuffix(".gz").endswith(TABLES)
+
+
 def strip_version(gene_id: str) -> str:
     """Ensembl or RefSeq id without its version: ``ENSG00000141510.18`` to ``ENSG00000141510``; other ids unchanged."""
     match = _VERSIONED.match(gene_id)
@@ -96,11 +106,11 @@ def read_rows(path: Path, columns: GeneColumns) -> GeneRows:
         The file cannot be read or lacks a column.
     """
     name = path.name.lower().removesuffix(".gz")
-    if name.endswith(_ANNOTATIONS):
+    if is_annotation(path):
         rows = _from_annotation(path, columns)
     elif name.endswith(".bed"):
         rows = GeneRows(_from_bed(path))
-    elif name.endswith(TABLES):
+    elif is_table(path):
         rows = GeneRows(_from_table(path, columns))
     else:
         raise DataError(
