@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import pearsonr
 
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
-from seqexp.objectives.metrics import pearson, pearson_lead
+from seqexp.objectives.metrics import mean_pearson_lead, pearson
 from seqexp.objectives.model_table import UNDEFINED, Score, Verdict, best_baseline, model_table
 
 RNG = np.random.default_rng(0)
@@ -22,7 +22,7 @@ def score(prediction: np.ndarray) -> Score:
 
 
 def paired(one: np.ndarray, other: np.ndarray) -> Bound:
-    return bootstrap_interval(pearson_lead, one, other, TARGET, num_resamples=200)
+    return bootstrap_interval(mean_pearson_lead, *(a[:, None] for a in (one, other, TARGET)), num_resamples=200)
 
 
 def table(noise: float):
