@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,10 +148,14 @@ class ResumableLoader(DataLoader):
         return {"batch_size": self.batch_size, **{name: getattr(sampler, name, None) for name in names}}
 
 
+def whole_batch(batch: Any) -> Any:
+    """What a DataLoader is to do with what ``__getitems__`` of the rows gave: it is a batch already."""
+    return batch
+
+
 def loader_settings(
     module: Any,
     num_rows: int,
-    collate: Callable[[Any], Any],
     is_shuffled: bool = False,
     *,
     is_padded: bool = True,
@@ -166,7 +170,6 @@ def loader_settings(
         With ``batch_size``, ``num_workers`` and ``seed``.
     num_rows : int
         Rows of the dataset.
-    collate : callable
     is_shuffled, is_padded, groups, groups_together
         See :class:`EpochSampler`.
     """
@@ -185,7 +188,7 @@ def loader_settings(
         ),
         "batch_size": module.batch_size,
         "num_workers": module.num_workers,
-        "collate_fn": collate,
+        "collate_fn": whole_batch,
         "persistent_workers": module.num_workers > 0,
         "pin_memory": torch.cuda.is_available(),
     }

@@ -5,8 +5,9 @@ A network is any ``nn.Module`` with :class:`Predicts` and :class:`Trains`; every
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -174,3 +175,72 @@ class Samples(Protocol):
 
     def sample(self, batch: Any, num_samples: int, seed: int) -> Tensor:
         """Draws (num_samples, B, G), each seeded by (seed, row, draw): batches and their order change nothing."""
+
+
+class Rows(Protocol):
+    """Rows of a data set, as a loader reads them."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __getitems__(self, keys: Sequence[Any]) -> Any:
+        """One batch of the rows drawn."""
+
+
+class DataModule(Protocol):
+    """What the hall asks a data module for, beside the hooks that Lightning gives it.
+
+    Attributes
+    ----------
+    wing : str
+        Who evaluates a run on it and draws its page: a key of :data:`seqexp.api.finish.WINGS`.
+    notes : list of str
+        What has to be told where a checkpoint is opened on data other than its own.
+    """
+
+    wing: str
+    notes: list[str]
+
+    def prepare_data(self) -> None:
+        """Make what is made once; called in one process."""
+
+    def setup(self, stage: str) -> None:
+        """Open files and fit what is fitted on the training rows."""
+
+    def train_dataloader(self) -> Iterable[Any]:
+        """Training rows, shuffled by (seed, epoch)."""
+
+    def val_dataloader(self) -> Iterable[Any]:
+        """Validation rows in their order."""
+
+    def test_dataloader(self) -> Iterable[Any]:
+        """Test rows in their order."""
+
+    def predict_dataloader(self) -> Iterable[Any]:
+        """Every labelled row."""
+
+    def memory_dataloader(self) -> Iterable[Any]:
+        """Training rows in their order and as they are, for networks that remember."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was fitted, and which rows are trained on; plain values."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state of a checkpoint, before ``setup``."""
+
+    def fingerprint(self) -> str:
+        """Identity of the input files."""
+
+    def input_files(self) -> Sequence[Path]:
+        """Files that are read, which nothing may be written over."""
+
+    def describe(self, index: int) -> Mapping[str, Any]:
+        """Who a row is, by the columns of ``predictions.tsv``."""
+
+    @property
+    def target_names(self) -> Sequence[str]:
+        """Names of the columns of targets and predictions; one empty name where there is one target."""
+
+    @property
+    def statistics(self) -> Any:
+        """Figures of the training split, for networks that need calibration."""

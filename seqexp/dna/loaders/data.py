@@ -23,7 +23,6 @@ from seqexp.dna.genome.opening import open_files
 from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
 from seqexp.dna.loaders.augment import Augmentation
-from seqexp.dna.loaders.batch import collate
 from seqexp.dna.loaders.fitted import CovariateScale, Fitted, row_identity
 from seqexp.dna.loaders.seen_genes import SeenGenes
 from seqexp.dna.loaders.settings import check_settings, limited
@@ -32,7 +31,7 @@ from seqexp.dna.loaders.statistics import DataStatistics, collect_statistics
 from seqexp.dna.loaders.store import StoreSource
 from seqexp.dna.loaders.store_writer import prepare_store
 from seqexp.dna.loaders.windows import CONTACT, WindowDataset
-from seqexp.loading.sampling import ResumableLoader, loader_settings
+from seqexp.loading.sampling import ResumableLoader, loader_settings, whole_batch
 from seqexp.loading.seen import num_moved, relabelled, require_unseen, seen_notes
 from seqexp.objectives.transforms import TargetTransform, make_transform
 
@@ -187,7 +186,7 @@ class SequenceData(pl.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled, augmented training windows; can stop and resume inside an epoch."""
         dataset = self.dataset("train", is_augmented=True)
-        return ResumableLoader(dataset, **loader_settings(self, len(dataset), collate, is_shuffled=True))
+        return ResumableLoader(dataset, **loader_settings(self, len(dataset), is_shuffled=True))
 
     def val_dataloader(self) -> DataLoader:
         """Validation windows in the order of the gene table."""
@@ -201,7 +200,7 @@ class SequenceData(pl.LightningDataModule):
         """Some training windows, drawn once and never augmented: on what a budget of bases is held."""
         dataset = self.dataset("train")
         rows = np.random.default_rng(sample_seed(self.seed, 0, len(SPLITS))).permutation(len(dataset))[:MEMORY_WINDOWS]
-        return DataLoader(Subset(dataset, rows.tolist()), self.batch_size, collate_fn=collate)
+        return DataLoader(Subset(dataset, rows.tolist()), self.batch_size, collate_fn=whole_batch)
 
     def predict_dataloader(self) -> DataLoader:
         """Windows of every labelled gene, never augmented."""
@@ -284,6 +283,11 @@ class SequenceData(pl.LightningDataModule):
         """Quantiles of the signals and mean of the target, over training windows."""
         return collect_statistics(self.dataset("train"), self.seed, self._scale.names)
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the columns of targets and predictions: one, which needs no name."""
+        return ("",)
+
     def fingerprint(self) -> str:
         """Identity of the input files and their description; reads every file once."""
         self._require_setup()
@@ -345,7 +349,7 @@ class SequenceData(pl.LightningDataModule):
 
     def _plain_loader(self, split: str) -> DataLoader:
         dataset = self.dataset(split)
-        return DataLoader(dataset, **loader_settings(self, len(dataset), collate, is_padded=split != "predict"))
+        return DataLoader(dataset, **loader_settings(self, len(dataset), is_padded=split != "predict"))
 
     def _require_setup(self) -> None:
         if not self._is_ready:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -64,10 +63,3 @@ class SpotBatch:
     def pin_memory(self) -> SpotBatch:
         """The same batch in page-locked memory."""
         return SpotBatch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
-
-
-def collate(parts: SpotBatch | Sequence[SpotBatch]) -> SpotBatch:
-    """One batch from several; a batch that the dataset already put together passes through."""
-    if isinstance(parts, SpotBatch):
-        return parts
-    return SpotBatch(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(SpotBatch)))

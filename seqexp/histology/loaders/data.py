@@ -14,7 +14,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from seqexp.core.errors import DataError
-from seqexp.histology.loaders.batch import collate
 from seqexp.histology.loaders.cache import SpotArray
 from seqexp.histology.loaders.dataset import SpotDataset
 from seqexp.histology.loaders.fitted import Fitted, numbered
@@ -29,7 +28,7 @@ from seqexp.histology.loaders.inputs import (
 from seqexp.histology.loaders.seen_spots import SeenSpots
 from seqexp.histology.loaders.settings import check_settings, require_square
 from seqexp.histology.slides import Fold, SlideSet, grid_window
-from seqexp.loading.sampling import ResumableLoader, loader_settings
+from seqexp.loading.sampling import ResumableLoader, loader_settings, whole_batch
 from seqexp.loading.seen import num_moved, relabelled, require_unseen, seen_notes
 from seqexp.objectives.transforms import ColumnScale
 
@@ -204,12 +203,12 @@ class SpotData(pl.LightningDataModule):
         grouped: dict[str, Any] = {}
         if self.slides_per_batch:
             grouped = {"groups": self.slide[dataset.rows], "groups_together": self.slides_per_batch}
-        return ResumableLoader(dataset, **loader_settings(self, len(dataset), collate, is_shuffled=True, **grouped))
+        return ResumableLoader(dataset, **loader_settings(self, len(dataset), is_shuffled=True, **grouped))
 
     def memory_dataloader(self) -> DataLoader:
         """Training spots in their own order and as they are: what models that answer by retrieval remember."""
         dataset = SpotDataset(self, self.fold.rows("train"), self._targets, False)
-        return DataLoader(dataset, self.batch_size, collate_fn=collate)
+        return DataLoader(dataset, self.batch_size, collate_fn=whole_batch)
 
     def val_dataloader(self) -> DataLoader:
         """Validation spots in the order of the spot table."""
@@ -345,4 +344,4 @@ class SpotData(pl.LightningDataModule):
 
     def _plain_loader(self, rows: NDArray[np.int64], is_padded: bool = True) -> DataLoader:
         dataset = SpotDataset(self, rows, self._targets, False)
-        return DataLoader(dataset, **loader_settings(self, len(dataset), collate, is_padded=is_padded))
+        return DataLoader(dataset, **loader_settings(self, len(dataset), is_padded=is_padded))
