@@ -13,6 +13,7 @@ from tiny_genome import CHROM_BP, write_tiny_dataset
 from tiny_slides import write_section
 
 CHROMS = ("chr1", "chr2", "chr3", "chr21", "chr22", "chrX")
+NAMED = {"G041": "SOX10", "G052": "XIST"}  # on their chromosomes
 SECTIONS = ("A1", "A2", "B1", "C1")
 
 
@@ -31,6 +32,7 @@ def write_my_cells(folder: Path) -> Path:
         ["gene_id", "TPM", "CD4_TPM", "CD8_TPM", "half_life"]
     ].to_csv(folder / "tpm.tsv", sep="\t", index=False)
     _write_reads(folder / "atac.bam", truth)
+    (folder / "regions.bed").write_text("chr22\t9000\t9400\tenhancer\t0\t.\nchrX\t12000\t12001\ttip\t0\t-\n")
     for name in ("dataset.yaml", "genome.fa", "genes.tsv", "blacklist.bed", "peaks.narrowPeak", "truth.tsv"):
         (folder / name).unlink()
     return folder
@@ -46,7 +48,7 @@ def write_my_slides(folder: Path) -> Path:
 
 def _gtf_line(row: object) -> str:
     start, end = (row.tss + 1, row.tss + 500) if row.strand == "+" else (row.tss - 498, row.tss + 1)
-    told = f'gene_id "{row.gene_id}"; gene_name "{row.gene_name}";'
+    told = f'gene_id "{row.gene_id}"; gene_name "{NAMED.get(row.gene_id, row.gene_name)}";'
     return f"{row.chrom}\ttiny\tgene\t{start}\t{end}\t.\t{row.strand}\t.\t{told}\n"
 
 
