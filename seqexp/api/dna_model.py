@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from seqexp.dna.elements.calling import call_elements
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.objectives.contracts import Embeds, Selects
 from seqexp.training.asking import ask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class DnaModel(Model):
@@ -91,6 +94,35 @@ class DnaModel(Model):
         """
         self._require(Embeds, "has no embeddings: it is no network with embed()")
         return self._embed
+
+    def plot(
+        self,
+        what: Any,
+        *,
+        peaks: str | Path | pd.DataFrame | None = None,
+        genes: str | Path | None = None,
+        budget_fraction: float = 0.1,
+        **where: Any,
+    ) -> Figure:
+        """Draw one window: tracks, mask, elements, peaks and genes.
+
+        Parameters
+        ----------
+        what
+            One interval, gene or sequence; see the notes of the class.
+        peaks : path or DataFrame, optional
+            Peaks to draw; by default the first set of the data set.
+        genes : path, optional
+            A GTF, GFF3, BED or table of genes to draw; by default those of the data set.
+        budget_fraction : float
+            Share of the window kept as elements.
+        **where
+            ``fasta``, ``tracks``, ``tss_offset_bp``.
+        """
+        from seqexp.api.plot import plot_window  # matplotlib is slow to import
+
+        given = self.given(what, **where)
+        return plot_window(self.run, given, peaks=peaks, genes=genes, budget_fraction=budget_fraction)
 
     def given(
         self,

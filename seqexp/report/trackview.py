@@ -44,25 +44,30 @@ def _spans(axis: Axes, view: GeneView, spans: Spans, row: int, *, colour: str) -
 
 def gene_view(view: GeneView) -> Figure:
     """Draw one gene: a row per signal, the mask, then elements, peaks and truth as bars, then all genes there."""
-    bars = {"elements": (view.elements, MODEL), view.peaks_label: (view.peaks, PEAKS)}
+    bars = {} if view.mask is None else {"elements": (view.elements, MODEL)}
+    bars[view.peaks_label] = (view.peaks, PEAKS)
     if view.truth is not None:
         bars["planted"] = (view.truth, TRUTH)
     heights = [max(0.55, _LINE * _wrapped(name).count("\n") + 0.35) for name in view.signals]
-    heights += [0.7, len(bars) * (0.24 + _LINE * max(_wrapped(name).count("\n") for name in bars)) + 0.1]
+    heights += [] if view.mask is None else [0.7]
+    heights += [len(bars) * (0.24 + _LINE * max(_wrapped(name).count("\n") for name in bars)) + 0.1]
     heights += [0.27 * lanes_of(view)[1] + 0.1] if view.genes else []
     with house_style():
         figure = new_figure(8.4, sum(heights) + 0.7)
-        axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
+        grid = {"height_ratios": heights}
+        axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw=grid)[:, 0].tolist()
         for axis, (name, values), colour in zip(axes, view.signals.items(), TRACKS * 4):
             _fill(axis, view, values, colour)
             _name(axis, name)
             axis.set_ylim(0, max(float(np.nanmax(values)) * 1.05, 1e-6))
             axis.locator_params(axis="y", nbins=2)
-        mask, spans = axes[len(view.signals) : len(view.signals) + 2]
-        _fill(mask, view, view.mask, MODEL)
-        mask.set(ylim=(0, 1), yticks=[0, 1])
-        _name(mask, "mask")
-        _bars(spans, view, bars)
+        below = axes[len(view.signals) :]
+        if view.mask is not None:
+            mask = below.pop(0)
+            _fill(mask, view, view.mask, MODEL)
+            mask.set(ylim=(0, 1), yticks=[0, 1])
+            _name(mask, "mask")
+        _bars(below[0], view, bars)
         if view.genes:
             draw_genes(axes[-1], view)
             _name(axes[-1], "genes")
@@ -81,7 +86,7 @@ def told(view: GeneView) -> str:
     parts += [f"planted: {len(view.truth)}"] if view.truth is not None else []
     parts += [f"genes in the window: {len(view.genes)}"] if view.genes else []
     place = f"{view.chrom}:{view.start:,}-{view.end:,}, strand {view.strand}, TSS at {view.tss:,}"
-    tracks = ", ".join([*view.signals, "mask"])
+    tracks = ", ".join([*view.signals, *(["mask"] if view.mask is not None else [])])
     return f"Track view of {view.title}; {place}; tracks {tracks}; {', '.join(parts)}"
 
 

@@ -28,8 +28,8 @@ class GeneView:
         Window of the gene and its TSS.
     signals : dict of str to array (N,)
         Signal per track, in the units of its file; any number of bins.
-    mask : array (N,)
-        Selector mask in [0, 1].
+    mask : array (N,), optional
+        Selector mask in [0, 1]; None for a network without one, which has no elements either.
     elements, peaks : list of (start, end)
         Elements of this gene and peaks in its window.
     truth : list of (start, end), optional
@@ -51,7 +51,7 @@ class GeneView:
     strand: str
     tss: int
     signals: dict[str, np.ndarray]
-    mask: np.ndarray
+    mask: np.ndarray | None
     elements: Spans = field(default_factory=list)
     peaks: Spans = field(default_factory=list)
     truth: Spans | None = None
