@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
 
 from seqexp.core.errors import DataError
-from seqexp.objectives.spatial import column_pearson, defined_mean
+from seqexp.objectives.metrics import mean_pearson
 
 RANKS = (2, 4, 8, 16, 32)
 LOW_RANK_ALPHAS = tuple(float(a) for a in np.logspace(1, 5, 17))
@@ -153,7 +153,7 @@ def fit_low_rank_ridge(
         held = labels == group
         solved = _low_rank_weights(x[~held], y[~held], alphas, ranks)
         for (i, j), (_, weights, _) in solved.items():
-            total[i, j] += np.nan_to_num(_mean_correlation(x[held] @ weights, y[held]))
+            total[i, j] += np.nan_to_num(mean_pearson(x[held] @ weights, y[held]))
     i, j = divmod(int(total.argmax()), len(ranks))
     mean, weights, center = _low_rank_weights(x, y, alphas[i : i + 1], ranks[j : j + 1])[0, 0]
     score = float(total[i, j] / len(np.unique(labels)))
@@ -175,7 +175,3 @@ def _low_rank_weights(
             kept = components[:rank]
             found[i, j] = (mean, full @ kept.T @ kept, center)
     return found
-
-
-def _mean_correlation(prediction: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    return defined_mean(column_pearson(prediction, target))

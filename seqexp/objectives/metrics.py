@@ -20,6 +20,10 @@ __all__ = [
     "StreamingRegression",
     "average_precision",
     "bootstrap_interval",
+    "column_pearson",
+    "defined_mean",
+    "defined_means",
+    "grouped_pearson",
     "mean_pearson",
     "mean_pearson_lead",
     "pearson",
@@ -34,12 +38,28 @@ Array = NDArray[np.float64]
 def pearson(prediction: ArrayLike, target: ArrayLike) -> float:
     """Pearson correlation of two vectors; NaN when either is constant or has fewer than two values."""
     x, y = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    if x.size < 2 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
-        return float("nan")
-    x, y = x - x.mean(), y - y.mean()
+    return float(column_pearson(x.reshape(-1, 1), y.reshape(-1, 1))[0])
+
+
+def column_pearson(prediction: ArrayLike, target: ArrayLike) -> Array:
+    """Pearson correlation of each column (G,) of two matrices (R, G); NaN where either column is constant."""
+    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if x.shape != y.shape or x.ndim != 2:
+        raise DataError(f"predictions of shape {x.shape} against targets of shape {y.shape}", expected="equal (R, G)")
+    if len(x) < 2:
+        return np.full(x.shape[1], np.nan)
+    is_constant = (np.ptp(x, axis=0) == 0) | (np.ptp(y, axis=0) == 0)
+    x, y = x - x.mean(0), y - y.mean(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
-    return float(np.clip(x @ y, -1.0, 1.0))
+        x, y = x / np.linalg.norm(x, axis=0), y / np.linalg.norm(y, axis=0)
+    return np.where(is_constant, np.nan, np.clip((x * y).sum(0), -1.0, 1.0))
+
+
+def grouped_pearson(prediction: ArrayLike, target: ArrayLike, group: ArrayLike) -> tuple[tuple[str, ...], Array]:
+    """Names of the groups of rows, in order of their first row, and the correlations (groups, G) within each."""
+    x, y, names = np.asarray(prediction), np.asarray(target), np.asarray(group).astype(str)
+    order = tuple(dict.fromkeys(names.tolist()))
+    return order, np.stack([column_pearson(x[names == name], y[names == name]) for name in order])
 
 
 def spearman(prediction: ArrayLike, target: ArrayLike) -> float:
@@ -84,8 +104,18 @@ class RegressionScores:
         return {prefix + name: float(value) for name, value in asdict(self).items()}
 
 
-def _defined_mean(values: Array) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+def defined_mean(values: ArrayLike) -> float:
+    """Mean of the values that are defined; NaN where none is."""
+    return float(defined_means(np.asarray(values, dtype=np.float64).ravel(), 0))
+
+
+def defined_means(values: ArrayLike, axis: int) -> Array:
+    """Means along an axis of what is defined; NaN, without a warning, where nothing is."""
+    matrix = np.asarray(values, dtype=np.float64)
+    is_defined = np.isfinite(matrix)
+    count = is_defined.sum(axis)
+    total = np.where(is_defined, matrix, 0.0).sum(axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def regression_scores(prediction: ArrayLike, target: ArrayLike) -> RegressionScores:
@@ -104,13 +134,13 @@ def regression_scores(prediction: ArrayLike, target: ArrayLike) -> RegressionSco
         return RegressionScores(nan, nan, nan, nan, nan, num=0, num_undefined=1 if x.ndim == 1 else x.shape[1])
     x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
     columns = range(x.shape[1])
-    correlations = np.array([pearson(x[:, g], y[:, g]) for g in columns])
+    correlations = column_pearson(x, y)
     return RegressionScores(
-        pearson=_defined_mean(correlations),
-        spearman=_defined_mean(np.array([spearman(x[:, g], y[:, g]) for g in columns])),
+        pearson=defined_mean(correlations),
+        spearman=defined_mean(np.array([spearman(x[:, g], y[:, g]) for g in columns])),
         mse=float(np.square(x - y).mean()),
         mae=float(np.abs(x - y).mean()),
-        r2=_defined_mean(np.array([r_squared(x[:, g], y[:, g]) for g in columns])),
+        r2=defined_mean(np.array([r_squared(x[:, g], y[:, g]) for g in columns])),
         num=len(x),
         num_undefined=int(np.isnan(correlations).sum()),
     )
@@ -118,8 +148,7 @@ def regression_scores(prediction: ArrayLike, target: ArrayLike) -> RegressionSco
 
 def mean_pearson(prediction: ArrayLike, target: ArrayLike) -> float:
     """Pearson correlation of every column of (B, G), averaged over those where it is defined; NaN where none is."""
-    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    return _defined_mean(np.array([pearson(x[:, g], y[:, g]) for g in range(x.shape[1])]))
+    return defined_mean(column_pearson(prediction, target))
 
 
 def mean_pearson_lead(prediction: ArrayLike, other: ArrayLike, target: ArrayLike) -> float:

@@ -8,31 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse, stats
 
 from seqexp.core.errors import DataError
+from seqexp.objectives.metrics import column_pearson, defined_mean, defined_means, grouped_pearson
 
 Array = NDArray[np.float64]
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-
-
-def column_pearson(prediction: ArrayLike, target: ArrayLike) -> Array:
-    """Pearson correlation of each column (G,) of two matrices (S, G); NaN where either column is constant."""
-    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    if x.shape != y.shape or x.ndim != 2:
-        raise DataError(f"predictions of shape {x.shape} against targets of shape {y.shape}", expected="equal (S, G)")
-    if len(x) < 2:
-        return np.full(x.shape[1], np.nan)
-    is_constant = (np.ptp(x, axis=0) == 0) | (np.ptp(y, axis=0) == 0)
-    x, y = x - x.mean(0), y - y.mean(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r = (x * y).sum(0) / (np.linalg.norm(x, axis=0) * np.linalg.norm(y, axis=0))
-    return np.where(is_constant, np.nan, np.clip(r, -1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -60,12 +46,12 @@ class SpatialScores:
     @property
     def per_gene(self) -> Array:
         """Mean over slides (G,), NaN where undefined on all of them."""
-        return _nanmean(self.pearson, 0)
+        return defined_means(self.pearson, 0)
 
     @property
     def per_slide(self) -> dict[str, float]:
         """Mean over genes of each slide."""
-        return dict(zip(self.slides, _nanmean(self.pearson, 1).tolist()))
+        return dict(zip(self.slides, defined_means(self.pearson, 1).tolist()))
 
     def as_dict(self, prefix: str = "") -> dict[str, float]:
         """Flat figures: mean, quartiles and median over genes of the mean over slides, spread over slides, errors."""
@@ -101,16 +87,14 @@ def spatial_scores(prediction: ArrayLike, target: ArrayLike, slide: ArrayLike) -
         raise DataError(
             f"predictions {x.shape}, targets {y.shape}, slides {names.shape}", expected="(S, G) twice, (S,)"
         )
-    order = tuple(dict.fromkeys(names.tolist()))
-    members = [names == name for name in order]
-    rows = [column_pearson(x[rows], y[rows]) for rows in members]
+    order, correlations = grouped_pearson(x, y, names)
     variance, measured = x.var(0), y.var(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(measured > 0, (variance - measured) / measured, np.nan)
     return SpatialScores(
         order,
-        np.stack(rows),
-        np.array([int(rows.sum()) for rows in members]),
+        correlations,
+        np.array([int((names == name).sum()) for name in order]),
         float(np.square(x - y).mean()),
         float(np.abs(x - y).mean()),
         defined_mean(np.square(ratio)),
@@ -169,17 +153,3 @@ def oracle_means(pearson: Array, rankings: Mapping[str, ArrayLike], num: int = 5
         order = np.argsort(np.where(np.isfinite(scores), -scores, np.inf), kind="stable")[:num]
         means[name] = defined_mean(pearson[order])
     return means
-
-
-def defined_mean(values: ArrayLike) -> float:
-    """Mean of the values that are defined; NaN where none is."""
-    return float(_nanmean(np.asarray(values, dtype=np.float64).ravel()[None], 1)[0])
-
-
-def _nanmean(values: Any, axis: int) -> Array:
-    """Mean of what is defined; NaN, without a warning, where nothing is."""
-    matrix = np.asarray(values, dtype=np.float64)
-    is_defined = np.isfinite(matrix)
-    count = is_defined.sum(axis)
-    total = np.where(is_defined, matrix, 0.0).sum(axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

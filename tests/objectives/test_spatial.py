@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse, stats
 
 from seqexp.core.errors import DataError
+from seqexp.objectives.metrics import column_pearson, grouped_pearson, pearson
 from seqexp.objectives.spatial import (
-    column_pearson,
     genes_above,
     morans_i,
     oracle_means,
@@ -29,6 +29,15 @@ def test_columns_agree_with_scipy_and_constants_are_undefined() -> None:
             assert np.isnan(found[gene])
         else:
             assert found[gene] == pytest.approx(stats.pearsonr(PREDICTION[:, gene], target[:, gene])[0], abs=1e-12)
+
+
+def test_one_correlation_whether_of_vectors_columns_or_groups() -> None:
+    columns = column_pearson(PREDICTION, TARGET)
+    vectors = [pearson(PREDICTION[:, gene], TARGET[:, gene]) for gene in range(6)]
+    np.testing.assert_allclose(columns, vectors, rtol=1e-13)
+    order, grouped = grouped_pearson(PREDICTION[::-1], TARGET[::-1], SLIDES[::-1])
+    assert order == ("c", "b", "a")
+    np.testing.assert_allclose(grouped[2], column_pearson(PREDICTION[:20], TARGET[:20]), rtol=1e-12)
 
 
 def test_slides_are_scored_apart_and_then_averaged() -> None:

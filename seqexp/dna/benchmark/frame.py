@@ -65,11 +65,6 @@ class Frame:
             planted=None if self.planted is None else self.planted[rows],
         )
 
-    def high(self, level: float = 0.99) -> NDArray[np.float32]:
-        """A high quantile (T,) of each track over training windows."""
-        quantiles, levels = self.data.statistics.signal_quantiles, self.data.statistics.levels
-        return np.asarray(quantiles[:, min(int(np.searchsorted(levels, level)), len(levels) - 1)], np.float32)
-
 
 def make_frame(data: SequenceData, bin_bp: int, promoter_bp: int) -> Frame:
     """Read every labelled window once.

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import MissingExtraError
 from seqexp.dna.benchmark.frame import Frame
-from seqexp.dna.evaluation.truth import peak_scores, signal_rule
+from seqexp.dna.evaluation.signal_rules import RULE, track_rankings, tracks_of
+from seqexp.dna.evaluation.truth import peak_scores
 from seqexp.dna.genome.alignments import AlignmentSpec
 from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.loaders.windows import CONTACT
@@ -33,18 +34,12 @@ def plain_rankings(frame: Frame, seed: int = 0) -> dict[str, Scores]:
     scores: dict[str, Scores] = {"random": np.random.default_rng(seed).random(shape, dtype=np.float32)}
     near = np.broadcast_to(-np.abs(frame.distance_bp), shape)
     scores["distance"] = (near - near.min() + 1).astype(np.float32)
-    tracks = [number for number, name in enumerate(frame.track_names) if name != CONTACT]
-    if not tracks:
-        return scores
-    signals = frame.signals[..., tracks]
-    scores["signal rule"] = signal_rule(signals, frame.high()[tracks])
-    for number in tracks:
-        scores[f"top {frame.track_names[number]}"] = frame.signals[..., number].astype(np.float32)
-    scores["activity x contact"] = activity_by_contact(frame, tracks)
-    return scores
+    by_track = track_rankings(frame.signals, frame.data.statistics)
+    scores |= {name if name == RULE else f"top {name}": found for name, found in by_track.items()}
+    return {**scores, "activity x contact": activity_by_contact(frame)} if by_track else scores
 
 
-def activity_by_contact(frame: Frame, tracks: Sequence[int]) -> Scores:
+def activity_by_contact(frame: Frame) -> Scores:
     """Activity-by-contact (R, N): geometric mean of the tracks times contact, as a share of the gene's sum.
 
     Contact is the Hi-C channel where there is one, else a power law of the distance.
@@ -53,7 +48,9 @@ def activity_by_contact(frame: Frame, tracks: Sequence[int]) -> Scores:
     -----
     Source: Fulco et al., Nature Genetics 2019, on bins in place of candidate elements.
     """
-    relative = frame.signals[..., list(tracks)].astype(np.float64) / np.maximum(frame.high()[list(tracks)], 1e-6)
+    tracks = tracks_of(frame.track_names)
+    high = frame.data.statistics.high_quantile()[tracks]
+    relative = frame.signals[..., tracks].astype(np.float64) / np.maximum(high, 1e-6)
     activity = np.exp(np.log(np.maximum(relative, 1e-6)).mean(axis=-1))
     if CONTACT in frame.track_names:
         contact = np.expm1(frame.signals[..., frame.track_names.index(CONTACT)].astype(np.float64) * np.log(10))

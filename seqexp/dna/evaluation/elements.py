@@ -23,6 +23,7 @@ from seqexp.dna.evaluation.element_shape import element_shapes, shape_metrics, s
 from seqexp.dna.evaluation.matched import match_tables
 from seqexp.dna.evaluation.protocol import fixed_mask_scores
 from seqexp.dna.evaluation.results import ElementFindings, GeneView
+from seqexp.dna.evaluation.signal_rules import RULE, track_rankings
 from seqexp.dna.peaks.peak_sets import PeakSet, find_peaks
 from seqexp.objectives.contracts import ReadsMasks
 
@@ -166,13 +167,10 @@ def _score_truth(
     masks = results.masks.select(test)
     positive = planted.planted_bins(results.truth_table, masks)
     signals = collected.signals[test]
-    quantiles = data.statistics.signal_quantiles
-    high = quantiles[:, int(np.searchsorted(data.statistics.levels, 0.99))] if len(quantiles) else np.zeros(0)
     rankings = {"model mask": ("elements", masks.values)}
-    if signals.shape[2]:
-        rankings["signal rule"] = ("signal_rule", planted.signal_rule(signals, high))
-        for number, name in enumerate(data.statistics.track_names):
-            rankings[f"signal {name}"] = (f"signal_{name}", signals[:, :, number])
+    for name, scores in track_rankings(signals, data.statistics).items():
+        label, key = (name, "signal_rule") if name == RULE else (f"signal {name}", f"signal_{name}")
+        rankings[label] = (key, scores)
     if results.peaks is not None:
         rankings[results.peaks.label] = (results.peaks.kind, planted.peak_scores(results.peaks.table, masks))
     results.prevalence = float(positive.mean())

@@ -36,6 +36,11 @@ class BigWigWriter:
                 values=values[part].astype(np.float64).tolist(),
             )
 
+    def add_bases(self, chrom: str, values: NDArray[np.floating]) -> None:
+        """Add the values (L,) of all bases of a chromosome as runs of equal value, zeros included."""
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1])
+        self.add(chrom, starts, np.append(starts[1:], len(values)), values[starts])
+
 
 @contextmanager
 def open_writer(path: str | Path, chrom_sizes: Mapping[str, int]) -> Iterator[BigWigWriter]:

@@ -95,7 +95,7 @@ class TrackSet:
         signals = np.empty((interval.width // bin_bp, len(self.names)), dtype=np.float32)
         for track, handle in enumerate(self._open()):
             bases = self._bases(track, handle, interval)
-            bins = bases if bin_bp == 1 else _summarise(bases.reshape(-1, bin_bp), agg, self.missing)
+            bins = bases if bin_bp == 1 else summarise(bases.reshape(-1, bin_bp), agg, self.missing)
             signals[:, track] = bins[::-1] if interval.is_reverse else bins
         return signals
 
@@ -181,8 +181,8 @@ class TrackSet:
         return bases
 
 
-def _summarise(bins: NDArray[np.float32], agg: Aggregate, missing: Missing) -> NDArray[np.float64]:
-    """Bins (N, bin_bp) to one value each (N,)."""
+def summarise(bins: NDArray[np.float32], agg: Aggregate, missing: str) -> NDArray[np.float64]:
+    """Bins (N, bin_bp) to one value each (N,), in float64; under ``nan`` of the bases that have one."""
     if missing != "nan" or not np.isnan(bins).any():
         if agg == "max":
             return bins.max(axis=1).astype(np.float64)

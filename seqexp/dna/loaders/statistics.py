@@ -52,6 +52,10 @@ class DataStatistics:
     window_bp: int = 0
     bin_bp: int = 0
 
+    def high_quantile(self, level: float = 0.99) -> NDArray[np.float32]:
+        """Quantile (T,) of each track at the highest tabulated level that is at most ``level``: the track's unit."""
+        return self.signal_quantiles[:, int(np.searchsorted(self.levels, level + 1e-4, side="right")) - 1]
+
 
 def collect_statistics(dataset: WindowDataset, seed: int = 0, covariates: tuple[str, ...] = ()) -> DataStatistics:
     """Read training windows and summarise them.

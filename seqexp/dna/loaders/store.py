@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.genome.interval import Interval
+from seqexp.dna.genome.tracks import summarise
 from seqexp.dna.loaders.batch import UNKNOWN
 from seqexp.dna.loaders.store_format import INDEX, StoreIndex, read_index
 
@@ -87,7 +88,7 @@ class StoreSource:
                 bases = np.empty(interval.width, dtype=np.float32)
                 _fill_around(bases, inside, entry.fill)
                 bases[inside] = values[stored]
-                view[:, track] = _mean_per_bin(bases, self.bin_bp, entry.missing)
+                view[:, track] = summarise(bases.reshape(-1, self.bin_bp), "mean", entry.missing)
             if entry.missing == "error":
                 self._require_values(bases, interval, track)
 
@@ -131,15 +132,3 @@ def _fill_around(array: NDArray[Any], inside: slice, value: float) -> None:
     """Set what lies before and behind a slice."""
     array[: inside.start] = value
     array[inside.stop :] = value
-
-
-def _mean_per_bin(bases: NDArray[np.float32], bin_bp: int, missing: str) -> NDArray[np.floating]:
-    """Mean (N,) of the bases (L,) of each bin, in float64 as TrackSet does; under ``nan`` of those with a value."""
-    bins = bases.reshape(-1, bin_bp)
-    if missing != "nan" or not np.isnan(bases).any():
-        return bins.sum(axis=1, dtype=np.float64) / bin_bp
-    is_present = ~np.isnan(bins)
-    counts = is_present.sum(axis=1)
-    means = np.where(is_present, bins, 0).sum(axis=1, dtype=np.float64) / np.maximum(counts, 1)
-    means[counts == 0] = np.nan
-    return means

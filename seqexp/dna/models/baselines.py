@@ -124,7 +124,7 @@ class ConvExpression(nn.Module):
             )
         self.target_mean.fill_(statistics.target_mean)
         self.target_std.fill_(statistics.target_std)
-        scale = high_quantile(statistics)
+        scale = torch.as_tensor(statistics.high_quantile())
         for module in self.modules():
             if isinstance(module, SignalStem):
                 module.calibrate(scale)
@@ -172,10 +172,3 @@ class _Member(nn.Module):
             tokens = tokens + self.signal_stem(signals)
         tokens = tokens + self.place(distance_features(distance_bp))
         return self.head(self.encoder(tokens), None, distance_bp, covariates)
-
-
-def high_quantile(statistics: DataStatistics) -> Tensor:
-    """Per track (T,), the highest quantile of the training windows at a level below 1 that is at most 0.99."""
-    levels = torch.as_tensor(statistics.levels)
-    chosen = int((levels <= 0.9901).nonzero().max())
-    return torch.as_tensor(statistics.signal_quantiles)[:, chosen]

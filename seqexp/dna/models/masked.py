@@ -176,6 +176,5 @@ class MaskedExpression(nn.Module):
         if self.signal_stem is not None:
             if self.num_tracks != num_known:
                 raise ConfigError(f"{num_known} tracks in the data", expected=f"signal_stem: num_tracks = {num_known}")
-            level = int(np.searchsorted(statistics.levels, 0.98))
-            self.signal_stem.calibrate(torch.as_tensor(statistics.signal_quantiles)[:num_known, level])
+            self.signal_stem.calibrate(torch.as_tensor(statistics.high_quantile(0.98)[:num_known]))
         seed_stem(self.stem, calibrated_evidence(statistics), statistics)

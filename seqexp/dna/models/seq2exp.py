@@ -227,7 +227,7 @@ class Seq2Exp(nn.Module):
         levels = torch.as_tensor(statistics.levels)
         self.selector.calibrate(quantiles, levels)
         if isinstance(self.signal_stem, SignalStem):
-            self.signal_stem.calibrate(quantiles[:num_tracks, int(torch.searchsorted(levels, torch.tensor(0.98)))])
+            self.signal_stem.calibrate(torch.as_tensor(statistics.high_quantile(0.98)[:num_tracks]))
         seed_stem(self.stem, self.selector.evidence.signals, statistics)
 
     def binned(self, batch: SequenceBatch) -> Tensor:

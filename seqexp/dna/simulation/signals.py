@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
-from seqexp.dna.genome.bigwig_writer import open_writer
 from seqexp.dna.simulation.config import SimulationConfig
 from seqexp.dna.simulation.layout import Element, Layout
 
@@ -58,11 +55,3 @@ def pile_up(starts: NDArray[np.int64], ends: NDArray[np.int64], size: int) -> ND
     """Fragments over every base of a chromosome; float32 (L,)."""
     change = np.bincount(starts, minlength=size + 1) - np.bincount(ends, minlength=size + 1)
     return change[:size].cumsum().astype(np.float32)
-
-
-def write_bigwig(path: Path, coverage: dict[str, NDArray[np.float32]]) -> None:
-    """Write per-base values (L,) per chromosome as runs of equal value, zeros included."""
-    with open_writer(path, {chrom: len(values) for chrom, values in coverage.items()}) as writer:
-        for chrom, values in coverage.items():
-            starts = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1])
-            writer.add(chrom, starts, np.append(starts[1:], len(values)), values[starts])

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from seqexp.core.files import atomic_dir
 from seqexp.core.yaml import dump_yaml
+from seqexp.dna.genome.bigwig_writer import open_writer
 from seqexp.dna.simulation.config import SimulationConfig
 from seqexp.dna.simulation.layout import Element, Layout, make_layout
 from seqexp.dna.simulation.motifs import reverse_complement
-from seqexp.dna.simulation.signals import Fragments, draw_fragments, pile_up, write_bigwig
+from seqexp.dna.simulation.signals import Fragments, draw_fragments, pile_up
 
 LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 BLOCK_BP = 2_000
@@ -87,7 +88,10 @@ def simulate_genome(folder: str | Path, config: SimulationConfig | None = None) 
     with atomic_dir(folder, "dataset.yaml") as temporary:
         _write_fasta(temporary / "genome.fa", genome.codes)
         for name, coverage in genome.coverage.items():
-            write_bigwig(temporary / f"{name}.bw", coverage)
+            sizes = {chrom: len(values) for chrom, values in coverage.items()}
+            with open_writer(temporary / f"{name}.bw", sizes) as writer:
+                for chrom, values in coverage.items():
+                    writer.add_bases(chrom, values)
         _write_fragments(temporary / "ATAC.fragments.bed.gz", genome.fragments["ATAC"])
         _write_tables(temporary, genome)
         _write_motifs(temporary / "motifs.meme", genome.layout)

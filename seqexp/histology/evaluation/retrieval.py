@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from seqexp.histology.loaders.data import SpotData
 from seqexp.objectives.contracts import Embeds
-from seqexp.objectives.spatial import defined_mean, retrieval_recall
+from seqexp.objectives.metrics import defined_mean
+from seqexp.objectives.spatial import retrieval_recall
 
 
 def retrieval(network: nn.Module, data: SpotData) -> dict[str, float]:

@@ -12,8 +12,9 @@ from seqexp.core.tables import read_table
 from seqexp.histology.evaluation.naive import LABELS
 from seqexp.histology.loaders.data import SpotData
 from seqexp.objectives.bootstrap import Bound, bootstrap_interval
+from seqexp.objectives.metrics import column_pearson, defined_mean
 from seqexp.objectives.model_table import UNDEFINED, ModelTable, Score, best_baseline, model_table
-from seqexp.objectives.spatial import SpatialScores, column_pearson, defined_mean, spatial_scores
+from seqexp.objectives.spatial import SpatialScores, spatial_scores
 
 Array = NDArray[np.float64]
 

@@ -5,9 +5,13 @@ They are what a model of histology has to beat: a ridge regression on them is pr
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
 
 Floats = NDArray[np.float32]
 
@@ -29,8 +33,18 @@ def stain_matrix() -> NDArray[np.float64]:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def optical_density(patches: NDArray[np.uint8]) -> Floats:
-    """-ln((I + 1) / 256) of each channel, 0 for white (Beer and Lambert)."""
+@overload
+def optical_density(patches: NDArray[np.uint8]) -> Floats: ...
+
+
+@overload
+def optical_density(patches: Tensor) -> Tensor: ...
+
+
+def optical_density(patches: NDArray[np.uint8] | Tensor) -> Floats | Tensor:
+    """-ln((I + 1) / 256) of each 8-bit channel, 0 for white (Beer and Lambert), in float32."""
+    if isinstance(patches, Tensor):
+        return -torch.log((patches.float() + 1) / 256)
     return -np.log((patches.astype(np.float32) + 1) / 256)
 
 

@@ -19,22 +19,16 @@ from torch import Tensor, nn
 from seqexp.core.errors import ConfigError
 from seqexp.histology.loaders.batch import SpotBatch
 from seqexp.histology.loaders.data import SpotStatistics
-from seqexp.histology.loaders.handmade import stain_matrix
+from seqexp.histology.loaders.handmade import optical_density, stain_matrix
 from seqexp.objectives.contracts import Losses
 from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
 
-BACKGROUND = 255.0
 GLASS_DENSITY = 0.15  # mean optical density below which a pixel shows glass
 
 # name -> (stains unmixed, bias of the unmixing, stains read, bias of the readout); 11 weights each
 LAYOUTS = {"3x3+2": (3, False, 2, False), "3x2-affine": (2, True, 2, True)}
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda x: x}
-
-
-def optical_density(patches: Tensor) -> Tensor:
-    """-ln((I + 1) / (I0 + 1)) of 8-bit patches (B, P, P, 3), in float32 whatever the precision around it (eq. 1)."""
-    return -torch.log((patches.float() + 1.0) / (BACKGROUND + 1.0))
 
 
 class NSL(nn.Module):

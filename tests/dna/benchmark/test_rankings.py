@@ -61,7 +61,7 @@ def test_plain_rankings(frame: Frame) -> None:
     assert set(scores) == {"random", "distance", "signal rule", "top ATAC", "top H3K27ac", "activity x contact"}
     assert all(values.shape == (60, 32) and (values >= 0).all() for values in scores.values())
     assert int(scores["distance"][0].argmax()) in (15, 16)
-    high = frame.high()
+    high = frame.data.statistics.high_quantile()
     np.testing.assert_allclose(scores["signal rule"], (frame.signals / high).mean(-1), rtol=1e-4)
     activity = np.exp(np.log(np.maximum(frame.signals / high, 1e-6)).mean(-1))
     weighted = activity * np.maximum(np.abs(frame.distance_bp), NEAR_BP) ** -POWER
@@ -81,7 +81,7 @@ def test_contacts_of_the_data_take_the_place_of_the_power_law(frame: Frame) -> N
     object.__setattr__(levels, "signal_quantiles", np.vstack([quantiles, quantiles[:1]]))
     scores = plain_rankings(other)
     assert "top contact" not in scores
-    activity = np.exp(np.log(np.maximum(frame.signals / frame.high()[:2], 1e-6)).mean(-1))
+    activity = np.exp(np.log(np.maximum(frame.signals / frame.data.statistics.high_quantile()[:2], 1e-6)).mean(-1))
     expected = activity * np.linspace(10, 0, 32)
     np.testing.assert_allclose(scores["activity x contact"], expected / expected.sum(1, keepdims=True), rtol=1e-3)
     object.__setattr__(levels, "signal_quantiles", quantiles)

@@ -8,16 +8,17 @@ import pytest
 
 from seqexp.core.errors import DataError
 from seqexp.dna.elements.bin_scores import BinScores
+from seqexp.dna.evaluation.signal_rules import RULE, seq2exp_rule, signal_rule, track_rankings
 from seqexp.dna.evaluation.truth import (
     at_budget,
     curve,
     peak_scores,
     planted_bins,
     score_truth,
-    seq2exp_rule,
-    signal_rule,
 )
 from seqexp.dna.genome.interval import Interval
+from seqexp.dna.loaders.statistics import DataStatistics
+from seqexp.dna.loaders.windows import CONTACT
 from seqexp.objectives.metrics import average_precision
 
 
@@ -51,6 +52,21 @@ def test_signal_rule_is_one_at_the_thresholds() -> None:
             signal_rule(signals, bad)
     with pytest.raises(DataError, match="one per track"):
         signal_rule(signals, [1.0, 1.0], [-1, 2])
+
+
+def test_contacts_are_no_track_of_the_signal_rule() -> None:
+    levels = np.linspace(0, 1, 101, dtype=np.float32)
+    quantiles = np.stack([4 * levels, 10 * levels, 3 * levels])
+    statistics = DataStatistics(("ATAC", "H3K27ac", CONTACT), quantiles, levels, 0.0, 1.0, num_train=9)
+    signals = np.random.default_rng(0).random((2, 5, 3)).astype(np.float32)
+    found = track_rankings(signals, statistics)
+    assert list(found) == [RULE, "ATAC", "H3K27ac"]
+    high = statistics.high_quantile()[:2]
+    np.testing.assert_allclose(high, [3.96, 9.9], rtol=1e-6)
+    np.testing.assert_allclose(found[RULE], (signals[..., :2] / high).mean(-1), rtol=1e-6)
+    assert np.array_equal(found["H3K27ac"], signals[..., 1])
+    only = DataStatistics((CONTACT,), quantiles[2:], levels, 0.0, 1.0, num_train=9)
+    assert track_rankings(signals[..., 2:], only) == {}
 
 
 def test_published_rule_cuts_where_it_was_published_to() -> None:

@@ -11,7 +11,7 @@ import torch
 from seqexp.core.errors import ConfigError
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
-from seqexp.dna.models.baselines import ConvExpression, high_quantile
+from seqexp.dna.models.baselines import ConvExpression
 from seqexp.dna.models.binning import token_distance_bp, token_signals
 
 
@@ -59,7 +59,7 @@ def test_calibration_sets_the_units_and_stays_in_the_checkpoint() -> None:
     fresh.load_state_dict(net.state_dict())
     torch.testing.assert_close(fresh(batch).prediction, net(batch).prediction)
     assert (net(batch).prediction - before).abs().min() > 1.0
-    assert high_quantile(statistics(0)).shape == (0,)
+    assert statistics(0).high_quantile().shape == (0,)
 
 
 def test_mean_error_and_disagreement_are_the_members_own_errors() -> None:
