@@ -74,11 +74,12 @@ def _lengths(unit: int, window: int) -> list[int]:
 
 
 def _open(arguments: argparse.Namespace, overrides: list[str]) -> Any:
-    """The config as task and data module; no data are read."""
+    """The config as task and data module; of the data, the description alone is read, where it is there."""
     from seqexp.training.config import RunConfig
     from seqexp.training.stack import config_stack
 
-    return RunConfig([*(f"--config={path}" for path in config_stack(arguments.config)), *overrides])
+    stack = [f"--config={path}" for path in config_stack(arguments.config)]
+    return RunConfig([*stack, *overrides], assumed=_ASSUMED)
 
 
 def _measure_apart(
@@ -130,6 +131,8 @@ def _measure_here(arguments: argparse.Namespace, overrides: list[str]) -> tuple[
     return measure(training_step(settings.model, network, batch, device, precision=precision), device)
 
 
+# Of data that are not there yet.
+_ASSUMED = {"num_tracks": 2, "num_contacts": 0, "num_covariates": 0, "num_targets": 1}
 _COUNTS = ("num_tracks", "num_contacts", "num_covariates")
 
 

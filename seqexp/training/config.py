@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from argparse import ArgumentError
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
 import yaml
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -20,7 +21,8 @@ from seqexp.core.classes import allowed_packages, own_classes, remember_own_clas
 from seqexp.core.errors import ConfigError, SeqexpError
 from seqexp.training.callbacks import RunOptions
 from seqexp.training.classes import only_classes_of, refused_class
-from seqexp.training.limits import check_settings
+from seqexp.training.facts import fill_in
+from seqexp.training.limits import check_settings, check_sizes
 from seqexp.training.loggers import require_logger_packages
 from seqexp.training.stack import own_settings
 from seqexp.training.task import ExpressionTask
@@ -40,6 +42,19 @@ def unfit_value(message: str) -> ConfigError:
     key, types, value = found.groups()
     types = re.sub(r"typing\.Literal\[(.*?)\]", r"\1", types.replace("<class 'NoneType'>", "null"))
     return ConfigError(f"{key}: {value}", where=where, expected=re.sub(r"<class '(.*?)'>", r"\1", types))
+
+
+def _refused(message: str) -> ConfigError:
+    """The error for a message of the parser."""
+    told = " ".join(message.split())
+    return refused_class(told) or unfit_value(told)
+
+
+def _validate(parser: LightningArgumentParser, settings: Namespace, **options: bool) -> None:
+    try:
+        parser.validate(settings, **options)
+    except (TypeError, KeyError) as error:
+        raise _refused(str(error)) from error
 
 
 def _absolute_paths(settings: Namespace) -> None:
@@ -82,7 +97,8 @@ def refusal(error: Exception) -> SeqexpError:
 class RunConfig(LightningCLI):
     """Typed settings of a run; the signatures of task, network, data module and Trainer are the schema.
 
-    Task, network and data module are built at once, the Trainer by :meth:`build_trainer`.
+    The data module is built first, then task and network with the facts that the data know
+    (:mod:`seqexp.training.facts`), the Trainer by :meth:`build_trainer`.
 
     Parameters
     ----------
@@ -91,7 +107,10 @@ class RunConfig(LightningCLI):
     is_received : bool
         The config lies in a run folder, which may come from anybody: it may name classes of seqexp and of the packages
         of :func:`seqexp.core.classes.allow_classes` only, also where the caller's own configs may name any; outside of
-        a command it may also name the very classes that the caller has trained in this process.
+        a command it may also name the very classes that the caller has trained in this process. It is complete, and
+        nothing is filled in.
+    assumed : mapping of str to int, optional
+        Facts to go by where the data cannot be read, which is told on standard error; without, that is an error.
 
     Attributes
     ----------
@@ -102,7 +121,10 @@ class RunConfig(LightningCLI):
     options : RunOptions
     """
 
-    def __init__(self, arguments: list[str], is_received: bool = False) -> None:
+    def __init__(
+        self, arguments: list[str], is_received: bool = False, assumed: Mapping[str, int] | None = None
+    ) -> None:
+        self._is_received, self._assumed = is_received, assumed
         packages = allowed_packages()
         is_own = packages is None and not is_received
         with only_classes_of(own_classes() if packages is None and is_received else packages):
@@ -128,15 +150,48 @@ class RunConfig(LightningCLI):
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, and turn what the parser refuses into one message."""
+        """Parse, build the data module, fill in what it knows; what the parser refuses becomes one message."""
+        printing = [one for one in args if one.startswith("--print_config")]  # of the complete config, at the end
+        args = [one for one in args if one not in printing]
         try:
-            self.config = parser.parse_args(args)
+            self.config = parser.parse_args(args, _skip_validation=True)
+            self._build_data(parser)
+            if not self._is_received and isinstance(self.config["model"].get("network"), Namespace):
+                typed = parser.parse_args(args, defaults=False, _skip_validation=True)
+                fill_in(self.config["model"]["network"], typed["model"]["network"], *self._facts())
+            _validate(parser, self.config)
+            if printing:
+                parser.parse_args([*printing, f"--config={parser.dump(self.config)}"])
         except ArgumentError as error:
-            message = " ".join(str(error.message).split())
-            refused = refused_class(message)
-            raise refused or unfit_value(message) from error
+            raise _refused(str(error.message)) from error
         except Exception as error:
             raise refusal(error) from error
+
+    def _build_data(self, parser: LightningArgumentParser) -> None:
+        """The data module, once all settings but those of the network are known to be sound."""
+        known = self.config.clone()
+        known["model"].pop("network", None)
+        _validate(parser, known, skip_required=True)
+        check_settings(known.as_dict())
+        self._set_seed()
+        _absolute_paths(self.config["data"])
+        alone = ArgumentParser(exit_on_error=False)
+        alone.add_subclass_arguments(LightningDataModule, "data")
+        self.datamodule: LightningDataModule = alone.instantiate(Namespace(data=self.config["data"]))["data"]
+
+    def _facts(self) -> tuple[Mapping[str, int], bool]:
+        """What the data know, and whether that is only assumed."""
+        facts = getattr(self.datamodule, "facts", None)
+        if not callable(facts):
+            return {}, False
+        try:
+            return facts(), False
+        except SeqexpError as error:
+            if self._assumed is None:
+                raise
+            told = ", ".join(f"{name}: {value}" for name, value in self._assumed.items())
+            print(f"note: the data cannot be read ({error.found}); assumed {told}", file=sys.stderr)
+            return self._assumed, True
 
     def _set_seed(self) -> None:
         """Seed Python, NumPy and torch, in silence."""
@@ -146,17 +201,16 @@ class RunConfig(LightningCLI):
         seed_everything(seed, workers=True, verbose=False)
 
     def instantiate_classes(self) -> None:
-        """Build task and data module; the Trainer comes later, when its run folder is known."""
-        _absolute_paths(self.config["data"])
+        """Build the task, and what else the config names; the Trainer comes later, when its run folder is known."""
         self.settings: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, format="yaml"))
         self.settings.pop("config", None)
-        check_settings(self.settings)
+        check_sizes(self.settings["model"]["network"])
         require_logger_packages(self.settings["trainer"].get("logger"))
         try:
-            self.config_init = self.parser.instantiate(self.config)
+            without_data = Namespace({name: part for name, part in self.config.items(branches=True) if name != "data"})
+            self.config_init = self.parser.instantiate(without_data)
         except Exception as error:
             raise refusal(error) from error
-        self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
         self.options: RunOptions = self.config_init["run"]
 

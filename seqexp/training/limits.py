@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from seqexp.core.errors import ConfigError
@@ -71,6 +71,11 @@ _RULES: dict[str, _Rule] = {
     "run.patience": _whole(1),
     "run.checkpoint_every_n_steps": _whole(0),
 }
+# Sizes of parts: torch takes some of these and fails later, or with a message about tensors.
+_SIZES = (
+    *("width", "bin_bp", "stride_bp", "kernel_bp", "kernel_size", "conv_size", "state_size", "head_dim", "num_heads"),
+    *("head_width", "expand", "num_filters", "num_readouts", "num_members", "num_genes", "num_targets", "max_length"),
+)
 _WITHOUT_EFFECT = {
     "trainer.enable_checkpointing": "checkpoints are what a run is for",
     "trainer.default_root_dir": "--run-dir says where a run is kept",
@@ -105,6 +110,35 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         raise ConfigError(
             "; ".join(wrong), where="the config files and flags of this command", fix="correct or remove these settings"
         )
+
+
+def check_sizes(network: Mapping[str, Any]) -> None:
+    """Refuse parts of a network of no size.
+
+    Parameters
+    ----------
+    network : mapping
+        ``class_path`` and ``init_args`` of the network, with those of its parts.
+
+    Raises
+    ------
+    ConfigError
+        Names every such part, its value and what was expected.
+    """
+    wrong = list(_sizes_of(network, "model.network"))
+    if wrong:
+        raise ConfigError(
+            "; ".join(wrong), where="the config files and flags of this command", expected="sizes of at least 1"
+        )
+
+
+def _sizes_of(part: Mapping[str, Any], where: str) -> Iterator[str]:
+    for name, value in (part.get("init_args") or {}).items():
+        if name in _SIZES and isinstance(value, int) and value < 1:
+            yield f"{where}.{name}: {value}"
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, Mapping) and "class_path" in inner:
+                yield from _sizes_of(inner, f"{where}.{name}")
 
 
 def _value(settings: Mapping[str, Any], key: str) -> Any:

@@ -26,7 +26,7 @@ SELECTOR = {
         },
         "selector": {
             "class_path": "seqexp.dna.selectors.selector.BetaSelector",
-            "init_args": {"width": 8, "num_tracks": 2, "evidence": {"sequence": {"learns_signals": False}}},
+            "init_args": {"width": 8, "evidence": {"sequence": {"learns_signals": False}}},
         },
         "predictor": {
             "class_path": "seqexp.dna.encoders.conv.ConvEncoder",
@@ -34,15 +34,14 @@ SELECTOR = {
         },
         "head": {
             "class_path": "seqexp.dna.heads.expression.ExpressionHead",
-            "init_args": {"width": 8, "dropout": 0.0, "num_covariates": 1},
+            "init_args": {"width": 8, "dropout": 0.0},
         },
     },
 }
 READER = {
     "class_path": "seqexp.dna.models.baselines.ConvExpression",
-    "init_args": {"num_tracks": 0, "width": 8, "bin_bp": 32, "dilations": [1], "num_covariates": 1},
+    "init_args": {"width": 8, "bin_bp": 32, "dilations": [1]},
 }
-MISSING = {**READER, "init_args": {**READER["init_args"], "num_tracks": 2}}
 
 
 def train(folder: Path, dataset: Path, network: dict, changes: tuple[str, str] = ("", ""), **data: object) -> Path:
@@ -64,9 +63,6 @@ def train(folder: Path, dataset: Path, network: dict, changes: tuple[str, str] =
     return folder / "run"
 
 
-CONTACTS = {**READER, "init_args": {**READER["init_args"], "num_tracks": 3}}
-
-
 @pytest.fixture(scope="session")
 def touching(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that reads two tracks and Hi-C contacts."""
@@ -78,7 +74,7 @@ def touching(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory
     paths = ", ".join(f"chr{number}: c.gz" for number in range(1, 7))
     told = f"contacts: {{paths: {{{paths}}}, bin_bp: 500, normalise: none}}\ntransform:"
     folder, changes = tmp_path_factory.mktemp("touching"), ("transform:", told)
-    return train(folder, source / "data" / "dataset.yaml", CONTACTS, changes, contacts=True)
+    return train(folder, source / "data" / "dataset.yaml", READER, changes, contacts=True)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +93,7 @@ def reading(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory)
 def lacking(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose training data had missing signals."""
     folder, changes = tmp_path_factory.mktemp("lacking"), ("missing: zero", "missing: nan")
-    return train(folder, shared_tiny_dataset, MISSING, changes)
+    return train(folder, shared_tiny_dataset, READER, changes)
 
 
 @pytest.fixture

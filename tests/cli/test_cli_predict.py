@@ -17,7 +17,7 @@ CONFIG = {
     "model": {
         "network": {
             "class_path": "seqexp.dna.models.baselines.ConvExpression",
-            "init_args": {"num_tracks": 2, "width": 8, "bin_bp": 32, "dilations": [1], "num_covariates": 1},
+            "init_args": {"width": 8, "bin_bp": 32, "dilations": [1]},
         }
     },
     "data": {

@@ -44,7 +44,7 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             "seqexp": small("simulated_seqexp.yaml", folder),
             "soft": {"config": small("simulated_published.yaml", folder), "worlds": ["clean"], "seeds": [0]},
             "hard": {
-                "config": small("simulated_published.yaml", folder, variant="hard", window_bp=SPAN),
+                "config": small("simulated_published.yaml", folder, variant="hard"),
                 "worlds": ["clean"],
                 "seeds": [0],
             },

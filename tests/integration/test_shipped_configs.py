@@ -27,7 +27,7 @@ REAL = {
         *("discovery/k562_chr22_reader.yaml", "discovery/k562_chr22_published.yaml"),
     ),
 }
-HI_C = ("--data.init_args.contacts=true", "--model.network.init_args.selector.init_args.num_contacts=1")
+HI_C = ("--data.init_args.contacts=true",)
 ENCODERS = ("mamba", "mamba2", "hyena", "hyenadna", "caduceus")
 
 
@@ -69,7 +69,7 @@ def test_every_encoder_can_be_laid_over_a_config(encoder: str, small_genome: Pat
     assert encoder in " ".join(type(part).__module__ for part in run.network.modules())
 
 
-HARD = ("base/seq2exp_hard.yaml", "--model.network.init_args.window_bp=16384")
+HARD = ("base/seq2exp_hard.yaml",)
 
 
 @pytest.mark.parametrize(("name", "more"), [("seqexp", ()), ("published", ()), ("published", HARD), ("reader", ())])

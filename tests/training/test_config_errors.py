@@ -10,6 +10,8 @@ import pytest
 from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.yaml import dump_yaml
+from seqexp.dna.loaders.data import SequenceData
+from seqexp.histology.loaders.data import SpotData
 from seqexp.training.config import RunConfig
 from seqexp.training.stack import config_stack
 
@@ -39,18 +41,26 @@ BAD = [
     (CONV, DNA, "--data.init_args.source=stor", "source: 'stor'"),
     (CONV, DNA, "--data.init_args.max_shift_bp=900", "max_shift_bp 900"),
     (CONV, DNA, "--data.init_args.reverse_complement=2", "reverse_complement: 2"),
-    (CONV, DNA, "--model.network.init_args.num_members=0", "num_members 0"),
-    (CONV, DNA, "--model.network.init_args.width=-1", "SequenceStem cannot be built"),
+    (CONV, DNA, "--model.network.init_args.num_members=0", "model.network.num_members: 0"),
+    (CONV, DNA, "--model.network.init_args.width=-1", "model.network.width: -1"),
     (CONV, DNA, "--model.network.init_args.loss=l2", "unknown loss 'l2'"),
     (CONV, DNA, "--run.monitor=train_loss", "run.monitor is 'train_loss'"),
-    (MASKED, DNA, "--model.network.init_args.head.init_args.num_readouts=0", "num_readouts 0"),
+    (MASKED, DNA, "--model.network.init_args.head.init_args.num_readouts=0", "model.network.head.num_readouts: 0"),
     (MASKED, DNA, "--model.network.init_args.masks=absent.npz", "not readable"),
     (NSL, TISSUE, "--data.init_args.batch_size=0", "batch_size: 0"),
     (NSL, TISSUE, "--data.init_args.neighbourhood=2", "neighbourhood: 2"),
     (NSL, TISSUE, "--data.init_args.scale_features=all", "scale_features: 'all'"),
     (NSL, TISSUE, "--model.network.init_args.layout=4x4", "layout: '4x4'"),
-    (NSL, TISSUE, "--model.network.init_args.num_genes=-2", "NSL cannot be built"),
+    (NSL, TISSUE, "--model.network.init_args.num_genes=-2", "model.network.num_genes is -2, the data have 8"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the data would know, were they there."""
+    sizes = {"num_tracks": 2, "num_contacts": 0, "num_covariates": 0, "num_targets": 1, "window_bp": 1024}
+    monkeypatch.setattr(SequenceData, "facts", lambda _: sizes)
+    monkeypatch.setattr(SpotData, "facts", lambda _: {"num_genes": 8, "num_features": 0})
 
 
 def config(folder: Path, network: dict[str, Any], data: dict[str, Any]) -> Path:

@@ -262,7 +262,7 @@ class SignalStem(nn.Module):
     Parameters
     ----------
     num_tracks : int
-        Tracks T.
+        Tracks T; without any, the tokens are zeros.
     width : int
         Channels D.
     kernel_size : int
@@ -280,7 +280,8 @@ class SignalStem(nn.Module):
     ) -> None:
         super().__init__()
         self.register_buffer("scale", torch.ones(num_tracks))
-        self.filters = nn.Conv1d(num_tracks, width, kernel_size, padding=kernel_size // 2)
+        self.width = width
+        self.filters = nn.Conv1d(num_tracks, width, kernel_size, padding=kernel_size // 2) if num_tracks else None
         self.blocks = nn.ModuleList(ConvBlock(width, 5, 1, dropout) for _ in range(num_blocks))
 
     def calibrate(self, scale: Tensor) -> None:
@@ -305,7 +306,10 @@ class SignalStem(nn.Module):
 
     def forward(self, signals: Tensor) -> Tensor:
         """Embed (B, N, T) as (B, N, D)."""
-        hidden = functional.gelu(self.filters(self.compress(signals).transpose(1, 2)))
+        compressed = self.compress(signals)
+        if self.filters is None:
+            return compressed.new_zeros(*signals.shape[:2], self.width)
+        hidden = functional.gelu(self.filters(compressed.transpose(1, 2)))
         for block in self.blocks:
             hidden = block(hidden)
         return hidden.transpose(1, 2)

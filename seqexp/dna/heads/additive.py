@@ -15,14 +15,14 @@ from seqexp.core.errors import ConfigError
 
 
 class AdditiveHead(nn.Module):
-    """``bias + covariates . c + sum_n mask_n * value(hidden_n) * fall(distance_n)`` for each output.
+    """``bias + covariates . c + sum_n mask_n * value(hidden_n) * fall(distance_n)`` for each target.
 
     Parameters
     ----------
     width : int
         Channels D of the tokens.
-    num_outputs : int
-        Outputs G.
+    num_targets : int
+        Targets G.
     num_covariates : int
         Gene-level covariates F.
     decay_bp : float
@@ -36,7 +36,7 @@ class AdditiveHead(nn.Module):
     def __init__(
         self,
         width: int,
-        num_outputs: int = 1,
+        num_targets: int = 1,
         num_covariates: int = 0,
         decay_bp: float = 5_000.0,
         *,
@@ -48,13 +48,13 @@ class AdditiveHead(nn.Module):
             raise ConfigError(f"decay_bp {decay_bp}", expected="a distance above 0")
         self.num_covariates = num_covariates
         self.dropout = nn.Dropout(dropout)
-        self.value = nn.Linear(width, num_outputs)
+        self.value = nn.Linear(width, num_targets)
         nn.init.zeros_(self.value.weight)  # hundreds of positions add up: anything else starts far from the target
         nn.init.zeros_(self.value.bias)
         self.value_scale = value_scale
         self.log_decay = nn.Parameter(torch.tensor(math.log(decay_bp)))
-        self.bias = nn.Parameter(torch.zeros(num_outputs))
-        self.covariates = nn.Linear(num_covariates, num_outputs, bias=False) if num_covariates else None
+        self.bias = nn.Parameter(torch.zeros(num_targets))
+        self.covariates = nn.Linear(num_covariates, num_targets, bias=False) if num_covariates else None
 
     def contributions(self, hidden: Tensor, mask: Tensor | None, distance_bp: Tensor) -> Tensor:
         """What each position adds (B, N, G)."""

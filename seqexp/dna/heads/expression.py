@@ -47,8 +47,8 @@ class ExpressionHead(nn.Module):
     ----------
     width : int
         Channels D of the tokens.
-    num_outputs : int
-        Outputs G.
+    num_targets : int
+        Targets G.
     num_readouts : int
         Independent attention readouts.
     num_covariates : int
@@ -71,7 +71,7 @@ class ExpressionHead(nn.Module):
     def __init__(
         self,
         width: int,
-        num_outputs: int = 1,
+        num_targets: int = 1,
         num_readouts: int = 4,
         num_covariates: int = 0,
         *,
@@ -96,7 +96,7 @@ class ExpressionHead(nn.Module):
             nn.Linear(pooled + num_covariates, hidden),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(hidden, num_outputs),
+            nn.Linear(hidden, num_targets),
         )
 
     def forward(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from torch.utils.data import DataLoader, Subset
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.seeds import sample_seed
 from seqexp.dna.genome.check import require_usable
-from seqexp.dna.genome.contacts import ContactMap
 from seqexp.dna.genome.dataset import DatasetSpec, load_dataset
 from seqexp.dna.genome.genes import GeneTable
 from seqexp.dna.genome.interval import Interval
@@ -23,6 +21,7 @@ from seqexp.dna.genome.opening import open_files
 from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
 from seqexp.dna.loaders.augment import Augmentation
+from seqexp.dna.loaders.contacts import open_contacts
 from seqexp.dna.loaders.fitted import CovariateScale, Fitted, row_identity
 from seqexp.dna.loaders.seen_genes import SeenGenes
 from seqexp.dna.loaders.settings import check_settings, limited
@@ -30,7 +29,8 @@ from seqexp.dna.loaders.sources import FileSource, WindowSource
 from seqexp.dna.loaders.statistics import DataStatistics, collect_statistics
 from seqexp.dna.loaders.store import StoreSource
 from seqexp.dna.loaders.store_writer import prepare_store
-from seqexp.dna.loaders.windows import CONTACT, WindowDataset
+from seqexp.dna.loaders.windows import WindowDataset
+from seqexp.loading.description import described
 from seqexp.loading.sampling import ResumableLoader, loader_settings, whole_batch
 from seqexp.loading.seen import num_moved, relabelled, require_unseen, seen_notes
 from seqexp.objectives.transforms import TargetTransform, make_transform
@@ -152,14 +152,14 @@ class SequenceData(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Write the store, in one process only."""
         if self.source == "store":
-            spec = load_dataset(self.path)
+            spec = load_dataset(described(self.path, "dataset.yaml"))
             prepare_store(spec, self._store_path(spec), self.tracks)
 
     def setup(self, stage: str | None = None) -> None:
         """Open the files, split the genes, check for leaks, fit the scales or take a checkpoint's; done once."""
         if self._is_ready:
             return
-        self.spec = load_dataset(self.path)
+        self.spec = load_dataset(described(self.path, "dataset.yaml"))
         known, names = self._known, self.tracks
         if known is not None:
             names, self.notes = known.match(self.spec, self.tracks, self.contacts, self._window)
@@ -168,7 +168,9 @@ class SequenceData(pl.LightningDataModule):
         self._split()
         opened = (self.spec, self._reference, tracks, self.genes)
         self.notes += require_usable(*opened, labels=self.labels, around=self._window)
-        self._contacts = self._open_contacts(self._reference.chrom_sizes) if self.contacts else None
+        reach_bp = max(self.upstream_bp, self.downstream_bp) + self.augmentation.max_shift_bp
+        of_split = np.isin(self.labels, SPLITS)
+        self._contacts = open_contacts(*opened, of_split=of_split, reach_bp=reach_bp) if self.contacts else None
         self._expression = expression = self.genes.frame[self.spec.expression].to_numpy(np.float64)
         if known is None:
             blank = make_transform(self.spec.transform, raw_unit=self.spec.expression_unit)
@@ -226,6 +228,13 @@ class SequenceData(pl.LightningDataModule):
             self._known = Fitted.from_state(state_dict)
         else:  # of an earlier version
             self._saved_transform = TargetTransform.from_state(state_dict["transform"])
+
+    def facts(self) -> dict[str, int]:
+        """Sizes that a network is built for; reads the description alone."""
+        spec = load_dataset(described(self.path, "dataset.yaml"))
+        tracks = spec.tracks if self.tracks is None else self.tracks
+        sizes = {"num_tracks": len(tracks), "num_contacts": int(self.contacts), "num_covariates": len(spec.covariates)}
+        return {**sizes, "num_targets": 1, "window_bp": self.window_bp}
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
@@ -338,14 +347,6 @@ class SequenceData(pl.LightningDataModule):
     def has_other_rows(self) -> bool:
         """Whether the gene table is not the one that the checkpoint was trained with."""
         return self._known is not None and self._known.rows != row_identity(self.genes)
-
-    def _open_contacts(self, chrom_sizes: Mapping[str, int]) -> ContactMap:
-        """Contacts on the chromosomes of labelled genes, as far from a TSS as windows reach."""
-        if CONTACT in (self.spec.tracks if self.tracks is None else self.tracks):
-            raise ConfigError(f"a track is named {CONTACT}, as the contacts are", where=self.path, fix="rename it")
-        chroms = self.genes.frame["chrom"][np.isin(self.labels, SPLITS)].unique()
-        reach_bp = max(self.upstream_bp, self.downstream_bp) + self.augmentation.max_shift_bp
-        return self.spec.open_contacts(chrom_sizes, chroms, reach_bp)
 
     def _plain_loader(self, split: str) -> DataLoader:
         dataset = self.dataset(split)

@@ -15,7 +15,7 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.conv import ConvEncoder, SequenceStem, SignalStem
 from seqexp.dna.heads.expression import NUM_DISTANCE_FEATURES, ExpressionHead, distance_features
 from seqexp.dna.models.binning import token_distance_bp, token_signals
-from seqexp.dna.models.require import require_fit
+from seqexp.dna.models.require import require_fit, require_signals
 from seqexp.objectives.contracts import Losses
 from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
@@ -32,6 +32,8 @@ class ConvExpression(nn.Module):
     ----------
     num_tracks : int
         Tracks T of the data; 0 for DNA only.
+    num_contacts : int
+        Channels of Hi-C contacts beside them, which are read as one more track.
     width : int
         Channels D of the tokens.
     bin_bp : int
@@ -49,8 +51,8 @@ class ConvExpression(nn.Module):
         Of the :class:`ExpressionHead`.
     dropout, head_dropout : float
         Of the encoder and the head.
-    num_covariates : int
-        Gene covariates F of the data.
+    num_covariates, num_targets : int
+        Gene covariates F and targets G of the data.
     stem_norm, norm : str
         ``layer`` or ``batch`` in the stem and in the encoder, see :func:`seqexp.dna.encoders.conv.channel_norm`.
     num_members : int
@@ -82,6 +84,8 @@ class ConvExpression(nn.Module):
         dropout: float = 0.1,
         head_dropout: float = 0.2,
         num_covariates: int = 0,
+        num_contacts: int = 0,
+        num_targets: int = 1,
         stem_norm: str = "layer",
         norm: str = "layer",
         num_members: int = 1,
@@ -91,7 +95,8 @@ class ConvExpression(nn.Module):
         self.loss = make_loss(loss)
         if num_members < 1:
             raise ConfigError(f"num_members {num_members}", expected="at least 1")
-        self.num_tracks, self.bin_bp = num_tracks, bin_bp
+        self.num_tracks, self.num_contacts, self.bin_bp = num_tracks, num_contacts, bin_bp
+        num_signals = num_tracks + num_contacts
         self.register_buffer("target_mean", torch.zeros(()))
         self.register_buffer("target_std", torch.ones(()))
         self.members = nn.ModuleList()
@@ -99,11 +104,10 @@ class ConvExpression(nn.Module):
             stem = SequenceStem(
                 width, bin_bp, kernel_bp, stride_bp, word_bp=word_bp, num_blocks=num_stem_blocks, norm=stem_norm
             )
-            signal_stem = SignalStem(num_tracks, width, signal_kernel) if num_tracks else None
+            signal_stem = SignalStem(num_signals, width, signal_kernel) if num_signals else None
             encoder = ConvEncoder(width, dilations, kernel_size, dropout, norm=norm)
-            head = ExpressionHead(
-                width, 1, num_readouts, num_covariates, hidden=hidden, dropout=head_dropout, num_scans=num_scans
-            )
+            sizes = (width, num_targets, num_readouts, num_covariates)
+            head = ExpressionHead(*sizes, hidden=hidden, dropout=head_dropout, num_scans=num_scans)
             self.members.append(_Member(stem, signal_stem, encoder, head))
 
     def calibrate(self, statistics: DataStatistics) -> None:
@@ -112,16 +116,10 @@ class ConvExpression(nn.Module):
         Raises
         ------
         ConfigError
-            Other numbers of tracks or covariates than the data have, or bins that do not fit.
+            Bins or covariates that do not fit.
         """
         require_fit(self, statistics)
-        found = statistics.track_names
-        if len(found) != self.num_tracks:
-            raise ConfigError(
-                f"the data have {len(found)} tracks ({', '.join(found) or 'none'}), the network {self.num_tracks}",
-                where="model: num_tracks",
-                expected=f"num_tracks: {len(found)}",
-            )
+        require_signals(statistics, self.num_tracks, self.num_contacts)
         self.target_mean.fill_(statistics.target_mean)
         self.target_std.fill_(statistics.target_std)
         scale = torch.as_tensor(statistics.high_quantile())
@@ -149,8 +147,9 @@ class ConvExpression(nn.Module):
         """What each member says (M, B, 1)."""
         one_hot = batch.one_hot()
         signals = token_signals(batch, self.bin_bp)
-        if signals.shape[-1] != self.num_tracks:
-            raise ConfigError(f"{signals.shape[-1]} tracks in the data", expected=f"num_tracks = {self.num_tracks}")
+        if signals.shape[-1] != self.num_tracks + self.num_contacts:
+            expected = f"num_tracks = {self.num_tracks}, num_contacts = {self.num_contacts}"
+            raise ConfigError(f"{signals.shape[-1]} signals in the data", expected=expected)
         distance_bp = token_distance_bp(batch, self.bin_bp)
         answers = torch.stack([member(one_hot, signals, distance_bp, batch.covariates) for member in self.members])
         return self.target_mean + self.target_std * answers.float()

@@ -24,7 +24,7 @@ from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_distance_bp, token_signals
 from seqexp.dna.models.random_masks import random_masks
-from seqexp.dna.models.require import require_fit
+from seqexp.dna.models.require import require_fit, require_one_width
 from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 from seqexp.objectives.contracts import Losses
 from seqexp.objectives.losses import make_loss, regression
@@ -77,6 +77,8 @@ class MaskedExpression(nn.Module):
         by itself.
     loss : str
         Of the regression; a name in :data:`seqexp.objectives.losses.LOSSES`.
+    width : int, optional
+        D of every part; in a config it goes down to the parts, which then need none of their own.
 
     Raises
     ------
@@ -100,13 +102,12 @@ class MaskedExpression(nn.Module):
         bin_dropout: float = 0.0,
         is_blind: bool = False,
         loss: str = "mse",
+        width: int | None = None,
     ) -> None:
         super().__init__()
         self.loss = make_loss(loss)
         parts: dict[str, Any] = {"stem": stem, "predictor": predictor}
-        widths = {name: int(part.width) for name, part in parts.items()}
-        if len(set(widths.values())) > 1:
-            raise ConfigError(f"parts of different widths: {widths}", where="model", expected="one width for all")
+        common = require_one_width(parts, width)
         if not 0 <= random_masks <= 1 or (masks is not None and random_masks):
             raise ConfigError(f"random_masks {random_masks}, masks {masks}", expected="a share, or frozen masks")
         if not 0 <= bin_dropout < 1:
@@ -115,7 +116,7 @@ class MaskedExpression(nn.Module):
         self.bin_dropout = bin_dropout
         self.bin_bp, self.random_masks, self.is_blind = int(parts["stem"].bin_bp), random_masks, is_blind
         self.num_tracks = 0 if signal_stem is None else len(signal_stem.scale)
-        self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
+        self.null_token = nn.Parameter(0.02 * torch.randn(common))
         self.register_buffer("target_mean", torch.zeros(()))
         self.register_buffer("target_std", torch.ones(()))
         self.upstream_bp, self.knows_rows = 0, masks is not None
@@ -174,7 +175,5 @@ class MaskedExpression(nn.Module):
         self.target_std.fill_(max(statistics.target_std, 1e-6))
         num_known = sum(name != CONTACT for name in statistics.track_names)
         if self.signal_stem is not None:
-            if self.num_tracks != num_known:
-                raise ConfigError(f"{num_known} tracks in the data", expected=f"signal_stem: num_tracks = {num_known}")
             self.signal_stem.calibrate(torch.as_tensor(statistics.high_quantile(0.98)[:num_known]))
         seed_stem(self.stem, calibrated_evidence(statistics), statistics)

@@ -1,30 +1,70 @@
-"""Does a network fit the data it is about to be trained on? One message that names both numbers, before any step."""
+"""Does a network fit the data it is about to be trained on? What the data cannot fill in is checked before any step."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from seqexp.core.errors import ConfigError
+from seqexp.dna.loaders.windows import CONTACT
 
 if TYPE_CHECKING:
     from seqexp.dna.loaders.statistics import DataStatistics
 
 
-def require_fit(network: nn.Module, statistics: DataStatistics) -> None:
-    """Compare covariates and bins of the data with what the parts of a network say of themselves.
-
-    A part that reads covariates has ``num_covariates``; a network that bins has ``bin_bp``. Tracks are each system's
-    own affair, since some read contacts as one more track and some do not.
+def require_one_width(parts: Mapping[str, Any], width: int | None) -> int:
+    """The width D of all parts, which is ``width`` where one was asked for.
 
     Raises
     ------
     ConfigError
-        Covariates that no part reads or another number of them; bins that the data's do not divide, or that do not
-        divide the window.
+        They differ.
     """
-    _require_covariates(network, statistics.covariates)
+    widths = {name: int(part.width) for name, part in parts.items()}
+    widths |= {} if width is None else {"width": width}
+    if len(set(widths.values())) > 1:
+        raise ConfigError(
+            f"parts of different widths: {', '.join(f'{name} {value}' for name, value in widths.items())}",
+            where="model.network",
+            expected="one width for all",
+            fix="write width once, in the init_args of the network, and leave it out of its parts",
+        )
+    return next(iter(widths.values()))
+
+
+def require_signals(statistics: DataStatistics, num_tracks: int, num_contacts: int) -> None:
+    """Refuse another number of tracks or contacts than a network was built for; a config has them filled in."""
+    names = statistics.track_names
+    found = (sum(name != CONTACT for name in names), names.count(CONTACT))
+    if found != (num_tracks, num_contacts):
+        raise ConfigError(
+            f"the data have {found[0]} tracks and {found[1]} contact channels ({', '.join(names) or 'none'}), "
+            f"the network is built for {num_tracks} and {num_contacts}",
+            where="model.network: num_tracks, num_contacts",
+            expected=f"num_tracks: {found[0]}, num_contacts: {found[1]}",
+        )
+
+
+def require_fit(network: nn.Module, statistics: DataStatistics) -> None:
+    """Compare bins and covariates of the data with what a network does with them.
+
+    A part that reads covariates has ``num_covariates``; a network that bins has ``bin_bp``.
+
+    Raises
+    ------
+    ConfigError
+        Covariates that no part reads; bins that the data's do not divide, or that do not divide the window.
+    """
+    names = statistics.covariates
+    if names and not any(getattr(part, "num_covariates", 0) for part in network.modules()):
+        raise ConfigError(
+            f"the data have {len(names)} covariates ({', '.join(names)}), which no part of the network reads",
+            where="model.network; dataset.yaml: covariates",
+            expected="a head that reads covariates",
+            fix="take another head, or leave covariates out of dataset.yaml",
+        )
     bin_bp = int(getattr(network, "bin_bp", 1))
     if statistics.bin_bp and bin_bp % statistics.bin_bp:
         raise ConfigError(
@@ -40,26 +80,3 @@ def require_fit(network: nn.Module, statistics: DataStatistics) -> None:
             expected="a window that is a multiple of the bin",
             fix=f"make the window {longer:,} bp long",
         )
-
-
-def _require_covariates(network: nn.Module, names: tuple[str, ...]) -> None:
-    """Every part that reads covariates reads those of the data, and covariates of the data are read by some part."""
-    read = {name or "network": int(part.num_covariates) for name, part in network.named_modules() if _reads(part)}
-    wrong = {name: num for name, num in read.items() if num != len(names)}
-    if not wrong and (read or not names):
-        return
-    listed = f" ({', '.join(names)})" if names else ""
-    has = (
-        ", ".join(f"{name}.num_covariates is {num}" for name, num in wrong.items())
-        or "no part of the network reads them"
-    )
-    raise ConfigError(
-        f"the data have {len(names)} covariates{listed}; {has}",
-        where="model: num_covariates; dataset.yaml: covariates",
-        expected="equal numbers",
-        fix=f"set num_covariates: {len(names)}" + (", or leave covariates out of dataset.yaml" if names else ""),
-    )
-
-
-def _reads(part: nn.Module) -> bool:
-    return isinstance(getattr(part, "num_covariates", None), int)

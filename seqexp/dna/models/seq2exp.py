@@ -28,10 +28,9 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.encoders.conv import SignalStem
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.loaders.statistics import DataStatistics
-from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
 from seqexp.dna.models.random_masks import random_masks
-from seqexp.dna.models.require import require_fit
+from seqexp.dna.models.require import require_fit, require_one_width, require_signals
 from seqexp.dna.models.seeding import seed_stem
 from seqexp.dna.selectors.selection import Selection
 from seqexp.dna.selectors.selector import BetaSelector
@@ -70,6 +69,8 @@ class Seq2Exp(nn.Module):
         two have a harder time to agree on a code (Jethani et al., AISTATS 2021).
     loss : str
         Of the regression; a name in :data:`seqexp.objectives.losses.LOSSES`.
+    width : int, optional
+        D of every part; in a config it goes down to the parts, which then need none of their own.
 
     Raises
     ------
@@ -93,14 +94,13 @@ class Seq2Exp(nn.Module):
         reader_stem: nn.Module | None = None,
         random_masks: float = 0.0,
         loss: str = "mse",
+        width: int | None = None,
     ) -> None:
         super().__init__()
         self.loss = make_loss(loss)
         parts: dict[str, Any] = {"stem": stem, "encoder": encoder, "predictor": predictor}
         parts |= {} if reader_stem is None else {"reader_stem": reader_stem}
-        widths = {name: int(part.width) for name, part in parts.items()}
-        if len(set(widths.values())) > 1:
-            raise ConfigError(f"parts of different widths: {widths}", where="model", expected="one width for all")
+        common = require_one_width(parts, width)
         self.bin_bp = int(parts["stem"].bin_bp)
         self.stem, self.encoder, self.selector = stem, encoder, selector
         self.predictor, self.head, self.signal_stem = predictor, head, signal_stem
@@ -114,7 +114,7 @@ class Seq2Exp(nn.Module):
                 expected=f"reads_hidden: false, bin_bp: {self.bin_bp}",
             )
         self.needed_weights = {"signal": "`learns_signals: false` in the selector"} if selector.learns_signals else {}
-        self.null_token = nn.Parameter(0.02 * torch.randn(widths["stem"]))
+        self.null_token = nn.Parameter(0.02 * torch.randn(common))
         self.register_buffer("target_mean", torch.zeros(()))
         self.register_buffer("target_std", torch.ones(()))
 
@@ -206,21 +206,11 @@ class Seq2Exp(nn.Module):
         Raises
         ------
         ConfigError
-            The data have other numbers of tracks or contacts than the selector, or do not fit otherwise, see
-            :func:`~seqexp.dna.models.require.require_fit`.
+            The data do not fit, see :func:`~seqexp.dna.models.require.require_fit`.
         """
         require_fit(self, statistics)
-        found, num_tracks = len(statistics.track_names), self.selector.num_tracks
-        num_contacts = statistics.track_names.count(CONTACT)
-        if found != self.selector.num_channels or num_contacts != self.selector.num_contacts:
-            names = ", ".join(statistics.track_names) or "none"
-            raise ConfigError(
-                f"the data have {found - num_contacts} tracks and {num_contacts} contact channels ({names}), "
-                f"the selector is built for {num_tracks} and {self.selector.num_contacts}",
-                where="model: selector: num_tracks, num_contacts",
-                expected=f"num_tracks: {found - num_contacts}, num_contacts: {num_contacts}",
-                fix="set both in the config, or tracks and contacts in the data",
-            )
+        num_tracks = self.selector.num_tracks
+        require_signals(statistics, num_tracks, self.selector.num_contacts)
         self.target_mean.fill_(statistics.target_mean)
         self.target_std.fill_(max(statistics.target_std, 1e-6))
         quantiles = torch.as_tensor(statistics.signal_quantiles)

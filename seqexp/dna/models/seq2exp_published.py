@@ -97,7 +97,7 @@ class PublishedSeq2Exp(nn.Module):
     ----------
     variant : {"soft", "hard"}
     num_covariates : int
-        Gene-level features; the publication has nine (eight of the transcript, and promoter activity).
+        Gene-level features of the data; the publication has nine (eight of the transcript, and promoter activity).
     thresholds, track_weights : sequence of float
         Of H3K27ac, DNase and log10(1 + contact), in this order; one number per track of the data.
     width, num_layers : int
@@ -105,7 +105,7 @@ class PublishedSeq2Exp(nn.Module):
     center_bp : int
         Width around the TSS that is always kept, and that alone is read.
     window_bp : int
-        ``hard`` only: rows of the table of positions, the one length of window it takes.
+        ``hard`` only: length of the data's windows, the one that its table of positions takes.
     stem : nn.Module, optional
         Bases to tokens of several bases, which the publication does not have; a linear map per base by default.
     checkpoint : bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,28 +26,14 @@ from seqexp.histology.loaders.inputs import (
 )
 from seqexp.histology.loaders.seen_spots import SeenSpots
 from seqexp.histology.loaders.settings import check_settings, require_square
+from seqexp.histology.loaders.statistics import SpotStatistics
 from seqexp.histology.slides import Fold, SlideSet, grid_window
+from seqexp.loading.description import described
 from seqexp.loading.sampling import ResumableLoader, loader_settings, whole_batch
 from seqexp.loading.seen import num_moved, relabelled, require_unseen, seen_notes
 from seqexp.objectives.transforms import ColumnScale
 
 SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class SpotStatistics:
-    """What a network may check itself against before training.
-
-    Attributes
-    ----------
-    num_genes, num_features : int
-    patch_px : int, optional
-        Width of patches; 0 where there are none, None where not known.
-    """
-
-    num_genes: int
-    num_features: int
-    patch_px: int | None = None
 
 
 class SpotData(pl.LightningDataModule):
@@ -162,7 +147,7 @@ class SpotData(pl.LightningDataModule):
         """Open the slides, choose genes or take a checkpoint's, audit the split, fill the cache; done once."""
         if self._is_ready:
             return
-        self.slides = SlideSet.open(self.path)
+        self.slides = SlideSet.open(described(self.path, "slides.yaml"))
         self.fold = self._open_fold()
         known, frame = self._known, self.fold.spots.frame
         self.slide, self._slide_names = numbered(frame["slide"], known.slides if known else ())
@@ -243,6 +228,11 @@ class SpotData(pl.LightningDataModule):
         else:  # of an earlier version
             self._saved_transform = ColumnScale.from_state(state_dict["transform"])
             self._saved_genes = list(state_dict["genes"])
+
+    def facts(self) -> dict[str, int]:
+        """Sizes that a network is built for; genes are chosen and features counted on the training spots."""
+        self.setup("fit")
+        return {"num_genes": len(self.fold.panel), "num_features": self.features.shape[1]}
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.histology.loaders.batch import SpotBatch
-from seqexp.histology.loaders.data import SpotStatistics
-from seqexp.histology.models.nsl import require_genes, require_patches
+from seqexp.histology.loaders.statistics import SpotStatistics
+from seqexp.histology.models.nsl import require_patches
 from seqexp.layers.attention import AttentionBlock
 from seqexp.layers.contrast import contrastive_loss
 from seqexp.layers.retrieval import nearest_mean
@@ -204,22 +204,15 @@ class MclSTExp(nn.Module):
         self.train(was_training)
 
     def calibrate(self, statistics: SpotStatistics) -> None:
-        """Check genes, features and positions against the data.
+        """Check that there are patches, where an encoder reads them.
 
         Raises
         ------
         ConfigError
-            They do not fit.
+            The data have none.
         """
-        require_genes(self.num_genes, statistics)
         if self.image_encoder is not None:
             require_patches(statistics)
-        if self.image_encoder is None and statistics.num_features != self.num_features:
-            raise ConfigError(
-                f"the data have {statistics.num_features} features per spot, the network {self.num_features}",
-                where="model: num_features",
-                fix=f"set num_features: {statistics.num_features}, or features in the data",
-            )
 
     def _group(self, batch: SpotBatch) -> Tensor:
         return batch.patient if self.exclude == "patient" else batch.slide

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from seqexp.core.errors import ConfigError
 from seqexp.histology.loaders.batch import SpotBatch
-from seqexp.histology.loaders.data import SpotStatistics
 from seqexp.histology.loaders.handmade import optical_density, stain_matrix
+from seqexp.histology.loaders.statistics import SpotStatistics
 from seqexp.objectives.contracts import Losses
 from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
@@ -117,14 +117,13 @@ class NSL(nn.Module):
         return torch.linalg.pinv(self.unmixing.detach())
 
     def calibrate(self, statistics: SpotStatistics) -> None:
-        """Check the number of genes, and that there are patches.
+        """Check that there are patches.
 
         Raises
         ------
         ConfigError
-            The data have another number, or no patches.
+            The data have none.
         """
-        require_genes(self.num_genes, statistics)
         require_patches(statistics)
 
     def _weights(self, density: Tensor) -> Tensor:
@@ -135,17 +134,6 @@ class NSL(nn.Module):
             is_tissue = mean > GLASS_DENSITY
             counts = torch.where(is_tissue.any(1, keepdim=True), is_tissue.float(), counts)
         return counts / counts.sum(1, keepdim=True)
-
-
-def require_genes(num_genes: int, statistics: SpotStatistics) -> None:
-    """One message where network and data differ in the number of genes."""
-    if num_genes != statistics.num_genes:
-        raise ConfigError(
-            f"the data have {statistics.num_genes} genes, the network {num_genes}",
-            where="model: num_genes",
-            expected="equal numbers",
-            fix=f"set num_genes: {statistics.num_genes}, or genes.num in the slides.yaml",
-        )
 
 
 def require_patches(statistics: SpotStatistics) -> None:

@@ -103,7 +103,7 @@ def test_finer_signals_are_averaged_without_the_missing_ones() -> None:
 
 
 def test_settings_and_data_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ConfigError, match="2 tracks in the data"):
+    with pytest.raises(ConfigError, match="2 signals in the data"):
         network(0)(make_batch(2))
     with pytest.raises(ConfigError, match="num_members 0"):
         network(num_members=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,8 @@ from seqexp.cli.main import main
 from seqexp.core.errors import ConfigError
 from seqexp.core.yaml import dump_yaml, load_yaml
 from seqexp.dna.encoders.conv import SignalStem
+from seqexp.dna.loaders.statistics import DataStatistics
+from seqexp.dna.models.require import require_fit
 from seqexp.dna.selectors.signal import SignalEvidence
 
 CONV = ("seqexp.dna.encoders.conv.ConvEncoder", {"width": 8, "dilations": [1]})
@@ -48,27 +51,25 @@ def published(**changes: Any) -> dict[str, Any]:
 
 # The tiny data have 2 tracks, no contacts and 1 covariate, in windows of 512 bp and bins of 32 bp.
 BAD = {
-    "covariates unread": (conv(num_covariates=0), "the data have 1 covariates (half_life); members.0.head"),
+    "covariates unread": (conv(num_covariates=0), "model.network.num_covariates is 0, the data have 1"),
     "covariates unread by a head": (masked(head=part(HEAD, num_covariates=0)), "head.num_covariates is 0"),
-    "covariates unread by an additive head": (
-        seq2exp(head=part(("seqexp.dna.heads.additive.AdditiveHead", {"width": 8}))),
-        "head.num_covariates is 0",
-    ),
-    "covariates of the publication": (published(num_covariates=9), "network.num_covariates is 9"),
-    "too many covariates": (conv(num_covariates=2), "members.0.head.num_covariates is 2"),
-    "one track for two": (conv(num_tracks=1), "the data have 2 tracks (ATAC, H3K27ac), the network 1"),
-    "no track for two": (conv(num_tracks=0), "the data have 2 tracks"),
-    "two tracks in a stem for one": (masked(signal_stem=part(SIGNAL, num_tracks=1)), "2 tracks in the data"),
-    "two tracks in a stem for three": (masked(signal_stem=part(SIGNAL, num_tracks=3)), "2 tracks in the data"),
-    "a stem that is not the selector's": (seq2exp(signal_stem=part(SIGNAL, num_tracks=1)), "built for 1"),
-    "a selector of one track": (seq2exp(selector=part(SELECTOR, num_tracks=1)), "2 tracks and 0 contact channels"),
+    "covariates of the publication": (published(num_covariates=9), "model.network.num_covariates is 9"),
+    "too many covariates": (conv(num_covariates=2), "model.network.num_covariates is 2"),
+    "several targets": (masked(head=part(HEAD, num_targets=2)), "model.network.head.num_targets is 2, the data have 1"),
+    "one track for two": (conv(num_tracks=1), "model.network.num_tracks is 1, the data have 2"),
+    "no track for two": (conv(num_tracks=0), "model.network.num_tracks is 0, the data have 2"),
+    "two tracks in a stem for one": (masked(signal_stem=part(SIGNAL, num_tracks=1)), "signal_stem.num_tracks is 1"),
+    "two tracks in a stem for three": (masked(signal_stem=part(SIGNAL, num_tracks=3)), "signal_stem.num_tracks is 3"),
+    "a selector of one track": (seq2exp(selector=part(SELECTOR, num_tracks=1)), "selector.num_tracks is 1"),
     "contacts for a track": (
         seq2exp(selector=part(SELECTOR, num_tracks=1, num_contacts=1)),
-        "2 tracks and 0 contact channels (ATAC, H3K27ac), the selector is built for 1 and 1",
+        "model.network.selector.num_contacts is 1, the data have 0; model.network.selector.num_tracks is 1",
     ),
     "one threshold": (published(thresholds=[1.0], track_weights=[1.0]), "the data have 2 tracks"),
     "bins that no bin of the data makes": (conv(bin_bp=48), "bins of 32 bp, the model works in bins of 48 bp"),
     "bins that make no window": (conv(bin_bp=96), "windows of 512 bp, a model that works in bins of 96 bp"),
+    "a part of no width": (masked(predictor=part(CONV, width=0)), "model.network.predictor.width: 0"),
+    "two widths": (masked(predictor=part(CONV, width=4)), "parts of different widths: stem 8, predictor 4"),
 }
 
 
@@ -105,13 +106,38 @@ def test_what_fits_is_trained(make: Any, shared_tiny_dataset: Path, tmp_path: Pa
     assert fit(make(), shared_tiny_dataset, tmp_path, "--trainer.fast_dev_run=true") == 0
 
 
+def bare(network: dict[str, Any], is_root: bool = True) -> dict[str, Any]:
+    """A network without the numbers that the data know, and with one width."""
+    said = {
+        name: bare(value, False) if isinstance(value, dict) else value
+        for name, value in network["init_args"].items()
+        if not name.startswith("num_") and name != "width"
+    }
+    return {**network, "init_args": {**said, **({"width": 8} if is_root else {})}}
+
+
+@pytest.mark.parametrize("make", [conv, masked, seq2exp, published])
+def test_what_is_left_out_is_filled_in_and_written(make: Any, shared_tiny_dataset: Path, tmp_path: Path) -> None:
+    per_base = ["--data.init_args.signal_bin_bp=1"] if make is published else []
+    few = ["--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0"]
+    sparse = bare(make(**{"num_layers": 1} if make is published else {}))
+    assert fit(sparse, shared_tiny_dataset, tmp_path, *per_base, *few) == 0
+    written = load_yaml(tmp_path / "run" / "config.yaml")["model"]["network"]["init_args"]
+    parts = [written, *(part["init_args"] for part in written.values() if isinstance(part, dict))]
+    found = [(name, value) for part in parts for name, value in part.items()]
+    known = {"num_tracks": 2, "num_contacts": 0, "num_covariates": 1, "num_targets": 1, "width": 8, "window_bp": 512}
+    assert all(value == known[name] for name, value in found if name in known)
+    assert {"num_covariates", "width"} <= {name for name, _ in found}
+    assert all(part["width"] == 8 for part in parts if "width" in part)
+
+
 def test_covariates_without_a_reader(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same network is refused with covariates in the data and trained without."""
     unread = masked(head=part(HEAD, num_covariates=0))
     dump_yaml({**load_yaml(tiny_dataset), "covariates": []}, tiny_dataset)
     assert fit(unread, tiny_dataset, tmp_path, "--trainer.fast_dev_run=true") == 0
     assert fit(masked(), tiny_dataset, tmp_path) == 2
-    assert "the data have 0 covariates; head.num_covariates is 1" in capsys.readouterr().err
+    assert "model.network.head.num_covariates is 1, the data have 0" in capsys.readouterr().err
 
 
 def test_no_track_passes_for_several() -> None:
@@ -119,3 +145,9 @@ def test_no_track_passes_for_several() -> None:
     for refused in (lambda: stem(one), lambda: stem.calibrate(torch.ones(1)), lambda: evidence(one)):
         with pytest.raises(ConfigError, match=r"have 1 tracks.*built for 2"):
             refused()
+
+
+def test_covariates_that_no_part_reads() -> None:
+    statistics = DataStatistics((), np.zeros((0, 2)), np.array([0.0, 1.0]), 0.0, 1.0, num_train=2, covariates=("age",))
+    with pytest.raises(ConfigError, match=r"1 covariates \(age\), which no part of the network reads"):
+        require_fit(torch.nn.Linear(2, 2), statistics)
