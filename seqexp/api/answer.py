@@ -43,11 +43,14 @@ class Answer:
         Of a network that selects; gene orientation.
     samples : float32 array (S, R, G), optional
         In ``unit``.
+    targets : tuple of str
+        Names of the targets; one without a name where there is one.
     """
 
     table: pd.DataFrame
     masks: BinScores | None = None
     samples: NDArray[np.float32] | None = None
+    targets: tuple[str, ...] = ("",)
 
 
 def answer(
@@ -95,7 +98,8 @@ def answer(
     _require_finite(rows["prediction"], given)
     masks = None if "mask" not in rows else mask_set(given, rows["mask"])
     samples = rows["samples"].transpose(1, 0, 2).astype(np.float32) if "samples" in rows else None
-    return Answer(_table(run, given, rows["prediction"], samples), masks, samples)
+    names = target_names(run, rows["prediction"].shape[1])
+    return Answer(_table(run, given, rows["prediction"], samples, names=names), masks, samples, names)
 
 
 def require_able(run: Run, num_samples: int) -> None:
@@ -180,9 +184,10 @@ def write_answer(found: Answer, folder: Path, budget_fraction: float) -> list[st
     return [f"{TABLE} ({len(found.table):,} predictions)", *told]
 
 
-def _table(run: Run, given: Given, prediction: NDArray, samples: NDArray | None) -> pd.DataFrame:
+def _table(
+    run: Run, given: Given, prediction: NDArray, samples: NDArray | None, *, names: tuple[str, ...]
+) -> pd.DataFrame:
     """One row per window; figures of float32, as many digits as they have."""
-    names = target_names(run)
     columns: dict[str, Any] = {}
     for number, name in enumerate(names):
         suffix = f"_{name}" if name else ""
@@ -196,9 +201,12 @@ def _table(run: Run, given: Given, prediction: NDArray, samples: NDArray | None)
     return table.assign(raw_unit=run.transform.raw_unit)
 
 
-def target_names(run: Run) -> tuple[str, ...]:
-    """Names of the targets of a checkpoint; one without a name where there is one."""
-    return tuple(run.facts.get("target_names") or ("",))
+def target_names(run: Run, num_targets: int) -> tuple[str, ...]:
+    """Names of the targets of a checkpoint: none where there is one, numbers where it does not name them."""
+    if num_targets == 1:
+        return ("",)
+    names = tuple(run.facts.get("target_names", ()))
+    return names if len(names) == num_targets else tuple(str(number) for number in range(1, num_targets + 1))
 
 
 def _require_finite(prediction: NDArray, given: Given) -> None:

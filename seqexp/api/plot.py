@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from seqexp.api.answer import answer, target_names
+from seqexp.api.answer import answer
 from seqexp.api.request import Given
 from seqexp.core.errors import ConfigError
 from seqexp.dna.elements.bin_scores import BinScores
@@ -63,7 +63,7 @@ def plot_window(
     row = found.table.iloc[0]
     return gene_view(
         GeneView(
-            title=_title(row, target_names(run)),
+            title=_title(row, found.targets),
             chrom=window.chrom,
             start=window.start,
             end=window.end,

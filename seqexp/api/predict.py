@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqexp.api.answer import TABLE, answer, identity_of, require_able, write_answer
+from seqexp.api.answer import TABLE, Answer, answer, identity_of, require_able, write_answer
 from seqexp.api.parts import kept_parts
 from seqexp.api.request import Request, resolve
 from seqexp.core.errors import ConfigError, DataError
@@ -90,8 +90,22 @@ def predict_anything(
         if parts.num_found:
             print(f"{parts.num_found:,} of {len(given.laid.frame):,} windows were predicted before", file=sys.stderr)
         found = answer(run, given, num_samples=output.num_samples, parts=parts, is_shown=output.is_shown)
+        print(_seen(found), file=sys.stderr)
         lines = write_answer(found, output.folder, output.budget_fraction)
     return [f"{output.folder / line}" for line in lines]
+
+
+def _seen(found: Answer) -> str:
+    """How many of the windows the checkpoint knows, in words."""
+    words = {
+        "train": "trained on",
+        "val": "chosen by",
+        "no": "never seen",
+        "unknown": "without a place to know them by",
+    }
+    counts = found.table["seen"].value_counts()
+    told = ", ".join(f"{counts[key]:,} {word}" for key, word in words.items() if key in counts)
+    return f"{len(found.table):,} windows, of which the run was: {told}"
 
 
 def facts_of(run: Run) -> Fitted:

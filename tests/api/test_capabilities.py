@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 import seqexp
+from seqexp.api.answer import _table, target_names
 from seqexp.cli.main import main
 from seqexp.core.seeds import sample_seed
 from seqexp.training.run import Run
@@ -81,3 +83,17 @@ def test_contacts_are_those_of_the_data_set(touching: Path, capsys: pytest.Captu
     words = ["--sequences", str(tmp_path / "s.fa"), "--out", str(tmp_path / "out")]
     assert main(["predict", "--run", str(touching), *words]) == 2
     assert "reads Hi-C contacts, which are known for the genome of its data set only" in capsys.readouterr().err
+
+
+def test_several_targets_have_columns_of_their_own(reading: Path) -> None:
+    """A table of predictions (R, 2), as a run on two cell types gives; its checkpoint may name them or not."""
+    run = Run.open(reading, reads_data=False)
+    given = seqexp.load(reading).given(["chr1:100-612", "chr1:700-1212"])
+    values, draws = np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((3, 2, 2), np.float32)
+    for facts, names in (({"target_names": ["liver", "brain"]}, ("liver", "brain")), ({}, ("1", "2"))):
+        named = replace(run, facts={**run.facts, **facts})
+        assert target_names(named, 2) == names
+        table = _table(named, given, values, draws, names=names)
+        assert table[f"prediction_{names[1]}"].tolist() == [2.0, 4.0]
+        assert table[f"prediction_raw_{names[0]}"].tolist() == [1.0, 7.0]
+        assert table[f"sample_sd_{names[0]}"].tolist() == [0.0, 0.0]
