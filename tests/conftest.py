@@ -20,6 +20,14 @@ from seqexp.core.classes import allow_classes
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Whole stretches of files to each process, the rest to who is idle: what a module trains is trained once."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getvalue("dist") == "load" else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _allowed_test_networks() -> Iterator[None]:
     """Commands and run folders may name the networks that tests are made with."""

@@ -51,6 +51,7 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             "gradient x input": {"config": reader, "score": "gradient", "worlds": ["clean"], "seeds": [0]},
         },
         "reader": reader,
+        "retrain_worlds": ["clean"],
         "budget": "truth",
         "seeds": [0, 1],
         "windows": 24,
