@@ -10,7 +10,7 @@ import pandas as pd
 from seqexp.dna.evaluation.results import ElementFindings, RunResults
 from seqexp.report import figures
 from seqexp.report.page import Section, tile, write_page
-from seqexp.report.sections import baselines_section, record_section, training_sections
+from seqexp.report.sections import baselines_section, record_section, sampling_sections, training_sections
 from seqexp.report.trackview import gene_view, told
 
 MOST_SCATTERS = 6  # of several targets
@@ -73,7 +73,7 @@ def _accuracy(results: RunResults) -> list[Section]:
     text += " Figures are means over the targets." if len(results.target_names) > 1 else ""
     label = f"Pearson r, {results.unit}"
     sections.append(baselines_section(results.models, "Test split", label, text, unit=results.unit))
-    return sections
+    return sections + sampling_sections(results.metrics, results.unit)
 
 
 def _elements(results: RunResults, found: ElementFindings) -> list[Section]:

@@ -51,6 +51,27 @@ def baselines_section(models: pd.DataFrame, title: str, xlabel: str, text: str, 
     return section.add_table(models.rename(columns=names), own)
 
 
+def sampling_sections(metrics: Mapping[str, Any], unit: str) -> list[Section]:
+    """What the samples of a network that predicts a distribution are worth; nothing for others."""
+    rows = {
+        "samples per row": "sample_num",
+        "mean of the samples: Pearson r, mean over targets": "sample_mean_pearson",
+        f"mean of the samples: MSE, ({unit})²": "sample_mean_mse",
+        f"standard deviation of the samples, mean, {unit}": "sample_sd",
+        "measured values inside the 90 % interval, share": "sample_coverage_90",
+        f"continuous ranked probability score, {unit}, lower is better": "sample_crps",
+    }
+    found = [(word, float(metrics[key])) for word, key in rows.items() if key in metrics]
+    if not found:
+        return []
+    text = (
+        "The network predicts a distribution: samples of every test row, over all rows and targets at once. A share "
+        "below 0.9 inside the 90 % interval says that the spread is too narrow, above it too wide."
+    )
+    section = Section("samples", "Samples of the distribution", text)
+    return [section.add_table(pd.DataFrame(found, columns=["what", "value"]))]
+
+
 def record_section(record: dict[str, Any], metrics: dict[str, Any]) -> Section:
     """The run record, all metrics and the full configuration."""
     rows = [(k, json.dumps(v) if isinstance(v, dict | list) else str(v)) for k, v in record.items() if k != "config"]

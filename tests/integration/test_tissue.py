@@ -82,6 +82,9 @@ def test_report_shows_model_control_and_tissue(runs: dict[str, Path]) -> None:
     page = (runs["retrieval"] / "report.html").read_text()
     for text in ("control: nsl", "ridge, colour of one patch", "Genes on the tissue", "By what a gene follows"):
         assert text in page
+    for text in ("the best naive baseline (", "shown because", "checkpoint kept", "test MSE, (ln(CP10K + 1))²"):
+        assert text in page
+    assert page.count('aria-label="Slide P2_') == 2  # alternative text of the maps
     assert "Learned stains" in (runs["nsl"] / "report.html").read_text()
     assert "spots shuffled" in summary(read_metrics(runs["nsl"]))
 

@@ -25,6 +25,7 @@ from seqexp.objectives.contracts import MapsPixels
 from seqexp.objectives.model_table import ModelTable
 from seqexp.training.predict import predict_run, write_predictions
 from seqexp.training.run import Run
+from seqexp.training.sampling import sample_run
 
 _NUM_DRAWN, _NUM_LISTED = 4, 10
 
@@ -58,7 +59,7 @@ def evaluate_tissue(run: Run, data: SpotData, beside: tuple[Path, ...] = ()) -> 
     models = beside_baselines(data, named)
     metrics: dict[str, Any] = {"seed": run.record.get("seed"), "split": data.split, **accuracy(predicted)}
     metrics |= {**models.metrics, **pooled_metrics(data, named), "num_test_seen": data.num_test_seen}
-    metrics |= retrieval(run.network, data)
+    metrics |= retrieval(run.network, data) | sample_run(run)
     truth, of_effects = truth_table(data, named) or (None, {})
     metrics |= of_effects
     write_json(run.folder / "metrics.json", metrics)
@@ -122,6 +123,8 @@ def _results(
         genes=_listed_genes(list(fold.panel), ranking),
         audit=fold.audit.render(),
         record=run.record,
+        kept=run.kept,
+        shown=_why(predicted, shown),
         ranking=ranking,
         maps=slide_maps(predicted, shown),
         log=read_csv(log_path, dtype=None, keep_default_na=True) if log_path.is_file() else None,
@@ -168,3 +171,11 @@ def _shown_genes(predicted: Predicted) -> np.ndarray:
     """Columns of the genes predicted best on the validation spots: the choice does not flatter the test."""
     r = predicted.val.per_gene
     return np.argsort(-np.where(np.isfinite(r), r, -np.inf), kind="stable")[:_NUM_DRAWN]
+
+
+def _why(predicted: Predicted, genes: np.ndarray) -> pd.DataFrame:
+    """The genes drawn, with their figures and the reason."""
+    val, test = predicted.val.per_gene[genes], predicted.test.per_gene[genes]
+    why = [f"place {place} of {len(predicted.val.per_gene)} by validation r" for place in range(1, len(genes) + 1)]
+    names = np.array(list(predicted.data.fold.panel))[genes]
+    return pd.DataFrame({"gene": names, "validation r": val, "test r": test, "shown because": why})

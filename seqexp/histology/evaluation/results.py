@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +111,10 @@ class TissueResults:
         Text of the leak audit.
     record : dict
         Run record.
+    kept : mapping
+        The checkpoint it all comes from: ``epoch``, ``step``, ``monitor``, ``value``, ``mode``.
+    shown : DataFrame
+        Genes drawn on the slides: ``gene``, its figures, and why.
     ranking : GeneRanking
     maps : tuple of SlideMap
         Of some test slides, all with the same genes.
@@ -132,6 +137,8 @@ class TissueResults:
     verdict: str
     audit: str
     record: dict[str, Any]
+    kept: Mapping[str, Any]
+    shown: pd.DataFrame
     ranking: GeneRanking
     maps: tuple[SlideMap, ...] = ()
     log: pd.DataFrame | None = None
