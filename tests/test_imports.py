@@ -115,6 +115,14 @@ def test_arrows(path: Path) -> None:
     assert not wrong, f"{path.relative_to(PACKAGE.parent)}: " + "; ".join(wrong)
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "report").glob("*.py")), ids=name_of)
+def test_pages_are_drawn_from_results(path: Path) -> None:
+    """Of the wings, `report/` knows result types alone, which stand in modules named results."""
+    modules = [module.removeprefix("seqexp.") for _, module, _ in imports_of(path) if module.startswith("seqexp.")]
+    of_wings = [module for module in modules if module.startswith(("dna.", "histology."))]
+    assert [module for module in of_wings if ".results." not in module] == []
+
+
 def rooms_used(path: Path) -> set[str]:
     """Rooms of seqexp that a module imports from."""
     names = [m.removeprefix("seqexp").removeprefix(".") for _, m, _ in imports_of(path) if m.split(".")[0] == "seqexp"]

@@ -51,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from seqexp.dna.benchmark.discovery import run_discovery
     from seqexp.dna.benchmark.plan import DiscoveryPlan
-    from seqexp.dna.benchmark.summary import summarise
-    from seqexp.dna.benchmark.tables import enrichment_tables, write_tables
+    from seqexp.dna.benchmark.tables import discovery_results, enrichment_tables, write_tables
     from seqexp.report.discovery_page import write_discovery_report
 
     plan = DiscoveryPlan.read(arguments.plan, dict(map(named_path, arguments.data)))
@@ -63,9 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     results = run_discovery(plan, arguments.out, lambda text: print(text, flush=True))
     enrichments = {world.name: enrichment_tables(world, plan, arguments.permutations) for world in results}
     written = write_tables(arguments.out, plan, results, enrichments)
-    written.append(write_discovery_report(arguments.out / "report.html", plan, results, enrichments))
-    for world in results:
-        table = summarise(world.rows)
+    found = discovery_results(plan, results, enrichments)
+    written.append(write_discovery_report(arguments.out / "report.html", found))
+    for world in found.worlds:
+        table = world.rankings
         print(f"\n{world.name}: {world.budget:.2%} of the free bins, test genes: {world.num_genes['test']:,}")
         shown = table[[name for name in table if not str(name).startswith("curve_")]]
         print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"))

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from seqexp.dna.benchmark.summary import curve_of, margins, summarise
+from seqexp.dna.benchmark.results import DiscoveryResults, WorldSummary
 from seqexp.report.figures import colour_of, interval_bars
 from seqexp.report.page import Section, tile, write_page
 from seqexp.report.style import MODEL, SIGNAL, TRUTH, house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from seqexp.dna.benchmark.plan import DiscoveryPlan
-    from seqexp.dna.benchmark.world import WorldResults
 
 _HOW = (
     "Every ranking scores the same bins of the same test windows; each keeps the same share of every window; the "
@@ -33,39 +29,23 @@ _HOW = (
 )
 
 
-def write_discovery_report(
-    path: Path,
-    plan: DiscoveryPlan,
-    results: list[WorldResults],
-    enrichments: Mapping[str, Mapping[str, pd.DataFrame]] | None = None,
-) -> Path:
-    """Write the page.
-
-    Parameters
-    ----------
-    path : Path
-    plan, results
-        What was asked, and what was found.
-    enrichments : mapping, optional
-        World to ranking to table of :func:`seqexp.dna.evaluation.enrichment.feature_enrichment`.
-    """
-    method = plan.arms[0].name
-    tiles, sections = [], []
-    for world in results:
-        summary = summarise(world.rows)
-        own = summary[summary["ranking"] == method].iloc[0]
-        column = "AUPRC" if "AUPRC" in summary else "retrain r"
+def write_discovery_report(path: Path, results: DiscoveryResults) -> Path:
+    """Write the page of a discovery benchmark."""
+    method, tiles, sections = results.method, [], []
+    for world in results.worlds:
+        own = world.rankings[world.rankings["ranking"] == method].iloc[0]
+        column = "AUPRC" if "AUPRC" in world.rankings else "retrain r"
         if column in own:
             low, high = (own.get(f"{column.split()[0]} {end}", math.nan) for end in ("low", "high"))
             tiles.append(tile(f"{method}: {column}, {world.name}", float(own[column]), float(low), float(high)))
-        sections += _sections(plan, world, summary, method)
-        for name, table in (enrichments or {}).get(world.name, {}).items():
-            sections.append(_enrichment(world.name, name, table))
-    lead = f"{method} beside {len(summarise(results[0].rows)) - 1} other rankings of bins. Plan: {plan.path.name}."
-    return write_page(path, plan.title, lead, tiles, sections=sections, footer="seqexp benchmark discovery")
+        sections.append(_section(world, method))
+        sections += [_enrichment(world.name, name, table) for name, table in world.enrichments.items()]
+    lead = f"{method} beside {len(results.worlds[0].rankings) - 1} other rankings of bins. Plan: {results.plan}."
+    return write_page(path, results.title, lead, tiles, sections=sections, footer="seqexp benchmark discovery")
 
 
-def _sections(plan: DiscoveryPlan, world: WorldResults, summary: pd.DataFrame, method: str) -> list[Section]:
+def _section(world: WorldSummary, method: str) -> Section:
+    rankings = world.rankings
     genes = " / ".join(f"{number:,}" for number in world.num_genes.values())
     facts = f"Genes (train / validation / test): {genes}. Budget: {world.budget:.2%} of the free bins."
     if math.isfinite(world.prevalence):
@@ -74,27 +54,26 @@ def _sections(plan: DiscoveryPlan, world: WorldResults, summary: pd.DataFrame, m
         r, low, high = world.open_accuracy
         facts += f" Reader with everything open: r = {r:.3f} [{low:.3f}, {high:.3f}]."
     section = Section(world.name, f"World: {world.name}", f"{facts} Peaks: {world.peaks_from}. {_HOW}")
-    shown = summary[[name for name in summary if not str(name).startswith("curve_")]]
+    shown = rankings[[name for name in rankings if not str(name).startswith("curve_")]]
     section.add_table(shown, (method,))
-    if "AUPRC" in summary:
-        bars = summary.rename(columns={"ranking": "name", "AUPRC": "value", "AUPRC low": "low", "AUPRC high": "high"})
+    if "AUPRC" in rankings:
+        bars = rankings.rename(columns={"ranking": "name", "AUPRC": "value", "AUPRC low": "low", "AUPRC high": "high"})
         section.add_figure(interval_bars(_marked(bars, method), "Planted elements", "AUPRC"))
-    if "retrain r" in summary:
+    if "retrain r" in rankings:
         renamed = {"ranking": "name", "retrain r": "value", "retrain low": "low", "retrain high": "high"}
-        read = summary[summary["retrain r"].notna()]
+        read = rankings[rankings["retrain r"].notna()]
         bars = read.rename(columns=renamed).sort_values("value", ascending=False)
         title = f"Trained anew on {world.budget:.1%} of the bases"
         if math.isfinite(world.open_accuracy[0]):
             title += f" (on all: {world.open_accuracy[0]:.3f})"
         section.add_figure(interval_bars(_marked(bars, method), title, "test Pearson r"))
-    section.add_figure(accuracy_against_budget(curve_of(summary), world.budget, method))
+    section.add_figure(accuracy_against_budget(world.curve, world.budget, method))
     if len(world.sizes):
         section.add_table(world.sizes).add_figure(area_against_genes(world.sizes))
-    lead = margins(summary, method)
-    if lead:
-        closest = min(lead, key=lambda name: lead[name])
-        section.notes.append(f"{method} leads by at least {lead[closest]:+.3f} AUPRC ({closest} comes next).")
-    return [section]
+    if world.lead:
+        closest = min(world.lead, key=lambda name: world.lead[name])
+        section.notes.append(f"{method} leads by at least {world.lead[closest]:+.3f} AUPRC ({closest} comes next).")
+    return section
 
 
 def _marked(bars: pd.DataFrame, method: str) -> pd.DataFrame:

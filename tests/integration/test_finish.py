@@ -21,11 +21,12 @@ from seqexp.dna.evaluation import elements as element_steps
 from seqexp.dna.evaluation.collect import collect
 from seqexp.dna.evaluation.settings import FinishSettings, PeakSource
 from seqexp.dna.genome.regions import read_bed
+from seqexp.dna.peaks.peak_sets import PEAK_FILES
 from seqexp.training.fit import run_fit
 from seqexp.training.run import Run
 
 FILES = ("metrics.json", "predictions.tsv", "elements.bed", "elements.narrowPeak", "mask.bedGraph", "mask.bw")
-FILES += ("masks.npz", "report.html", "compare.tsv", "peaks_macs3.narrowPeak", "config.yaml", "run_record.json")
+FILES += ("masks.npz", "report.html", "compare.tsv", "peaks.narrowPeak", "config.yaml", "run_record.json")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,7 @@ def test_other_names_for_the_same_chromosomes_change_no_figure(finished, tiny_da
         found = element_steps.examine_elements(
             opened, opened.datamodule, collect(opened, opened.datamodule), run, settings=FinishSettings(peaks=source)
         )
-        return found.metrics | {"peaks": (run / "peaks_macs3.narrowPeak").read_text()}
+        return found.metrics | {"peaks": (run / PEAK_FILES[found.peaks.kind]).read_text()}
 
     expected = examined()
     for name in ("atac.bw", "h3k27ac.bw"):
@@ -143,7 +144,7 @@ def test_other_names_for_the_same_chromosomes_change_no_figure(finished, tiny_da
 
 def test_peaks_on_unknown_chromosomes_are_told_and_peaks_of_another_genome_refused(finished, tmp_path, capsys):
     peaks = tmp_path / "mine.bed"
-    own = (finished / "peaks_macs3.narrowPeak").read_text().splitlines()
+    own = (finished / "peaks.narrowPeak").read_text().splitlines()
     peaks.write_text("\n".join([*own, "HLA-A\t5\t900\tp\t1000\t.\t9\t-1\t-1\t-1"]).replace("chr", "CHR0") + "\n")
     data, source = Run.open(finished).datamodule, FinishSettings(peaks=PeakSource(peaks))
     found = element_steps.get_peaks(data, tmp_path, source)
@@ -181,6 +182,9 @@ def test_without_reads_page_and_metrics_speak_of_a_threshold(finished, tiny_data
     assert "Elements and threshold on ATAC" in shown
     assert f"{metrics['peaks_bp']:,}" in shown
     assert "threshold on the track ATAC" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "run").glob("*eak*")) == [
+        *("elements.narrowPeak", "elements_per_gene.narrowPeak", "threshold.narrowPeak")  # no peaks of the run before
+    ]
 
 
 def test_peaks_as_encode_names_them(finished, tiny_dataset, tmp_path):
@@ -218,7 +222,7 @@ def test_reads_of_the_dataset_are_called_by_macs3(finished, tiny_dataset, tmp_pa
 def test_report_and_compare_give_one_number(finished, tmp_path, capsys, how, peaks_bp):
     """Elements of the test genes against peaks in the windows of the test genes, whichever command compares them."""
     peaks, out = tmp_path / "peaks.narrowPeak", tmp_path / "elements"
-    rows = read_bed(finished / "peaks_macs3.narrowPeak")  # with 40 bp each, peaks offer less than the elements
+    rows = read_bed(finished / "peaks.narrowPeak")  # with 40 bp each, peaks offer less than the elements
     rows.assign(end=rows["start"] + peaks_bp, summit_bp=peaks_bp // 2).to_csv(
         peaks, sep="\t", header=False, index=False
     )

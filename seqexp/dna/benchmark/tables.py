@@ -9,7 +9,8 @@ import pandas as pd
 from seqexp.core.files import atomic_path
 from seqexp.core.metrics_file import write_json
 from seqexp.dna.benchmark.plan import DiscoveryPlan
-from seqexp.dna.benchmark.summary import margins, summarise
+from seqexp.dna.benchmark.results import DiscoveryResults, WorldSummary
+from seqexp.dna.benchmark.summary import curve_of, margins, summarise
 from seqexp.dna.benchmark.trained import slug
 from seqexp.dna.benchmark.world import WorldResults
 from seqexp.dna.evaluation.enrichment import dataset_features, feature_enrichment
@@ -38,6 +39,29 @@ def enrichment_tables(world: WorldResults, plan: DiscoveryPlan, num_permutations
         )
         for name in names
     }
+
+
+def discovery_results(plan: DiscoveryPlan, results: list[WorldResults], enrichments: Enrichments) -> DiscoveryResults:
+    """What the page shows of the worlds of a plan."""
+    worlds = []
+    for world in results:
+        rankings = summarise(world.rows)
+        worlds.append(
+            WorldSummary(
+                world.name,
+                world.num_genes,
+                world.budget,
+                world.prevalence,
+                world.open_accuracy,
+                peaks_from=world.peaks_from,
+                rankings=rankings,
+                curve=curve_of(rankings),
+                lead=margins(rankings, plan.arms[0].name),
+                sizes=world.sizes,
+                enrichments=enrichments.get(world.name, {}),
+            )
+        )
+    return DiscoveryResults(plan.title, plan.path.name, plan.arms[0].name, tuple(worlds))
 
 
 def write_tables(out: Path, plan: DiscoveryPlan, results: list[WorldResults], enrichments: Enrichments) -> list[Path]:

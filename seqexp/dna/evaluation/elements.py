@@ -24,7 +24,7 @@ from seqexp.dna.evaluation.matched import match_tables
 from seqexp.dna.evaluation.protocol import fixed_mask_scores
 from seqexp.dna.evaluation.results import ElementFindings, GeneView
 from seqexp.dna.evaluation.signal_rules import RULE, track_rankings
-from seqexp.dna.peaks.peak_sets import PeakSet, find_peaks
+from seqexp.dna.peaks.peak_sets import PEAK_FILES, PeakSet, find_peaks
 from seqexp.objectives.contracts import ReadsMasks
 
 if TYPE_CHECKING:
@@ -116,9 +116,17 @@ def gather_masks(data: SequenceData, collected: Collected) -> BinScores:
 
 
 def get_peaks(data: SequenceData, folder: Path, settings: FinishSettings) -> PeakSet | None:
-    """Peaks from where the settings say, written to the run folder; None for data that have nothing to call them on."""
+    """Peaks from where the settings say, written to the run folder; None for data that have nothing to call them on.
+
+    Files of peaks that an earlier report compared with are removed, unless they are the ones given.
+    """
     given = {name: value for name, value in vars(settings.peaks).items() if value is not None}
-    return find_peaks(data.spec, folder / "peaks_macs3.narrowPeak", budget_fraction=settings.kept_fraction, **given)
+    found = find_peaks(data.spec, folder, budget_fraction=settings.kept_fraction, **given)
+    for kind, name in PEAK_FILES.items():
+        is_given = settings.peaks.path is not None and settings.peaks.path.resolve() == (folder / name).resolve()
+        if not is_given and (found is None or kind != found.kind):
+            (folder / name).unlink(missing_ok=True)
+    return found
 
 
 def _compare(results: ElementResults, masks: BinScores, settings: FinishSettings, folder: Path) -> None:

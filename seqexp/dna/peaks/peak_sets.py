@@ -24,6 +24,12 @@ from seqexp.dna.peaks.macs3 import LIMIT_MINUTES, find_macs3
 from seqexp.dna.peaks.tables import write_peaks
 
 Kind = Literal["macs3", "threshold", "peaks"]
+# Only what MACS3 called on reads is named after it.
+PEAK_FILES: Mapping[Kind, str] = {
+    "macs3": "peaks_macs3.narrowPeak",
+    "threshold": "threshold.narrowPeak",
+    "peaks": "peaks.narrowPeak",
+}
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ def above_threshold(
 
 def find_peaks(
     spec: DatasetSpec,
-    output: Path,
+    folder: Path,
     *,
     path: Path | None = None,
     alignments: str | None = None,
@@ -159,8 +165,8 @@ def find_peaks(
     Parameters
     ----------
     spec : DatasetSpec
-    output : Path
-        narrowPeak to write.
+    folder : Path
+        Where the narrowPeak is written, under the name of its kind in :data:`PEAK_FILES`.
     path : Path, optional
         Peaks of a file; counts before the others.
     alignments, track : str, optional
@@ -185,21 +191,24 @@ def find_peaks(
         A file cannot be used, or MACS3 failed.
     """
     if path is not None:
-        return from_file(spec, path, output)
+        return from_file(spec, path, folder / PEAK_FILES["peaks"])
     if track is None and (alignments is not None or spec.alignments):
         name = chosen(alignments, spec.alignments, "alignments", spec.path)
-        found = called_on_reads(spec, spec.alignments[name], output, limit_minutes=limit_minutes)
+        found = called_on_reads(spec, spec.alignments[name], folder / PEAK_FILES["macs3"], limit_minutes=limit_minutes)
         others = [f"alignments {other}" for other in spec.alignments if other != name]
         others += [f"peaks {other}" for other in spec.peaks]
         return _noted(found, name, others if alignments is None else [])
     if track is None and spec.peaks:
         name, given = next(iter(spec.peaks.items()))
-        return _noted(from_file(spec, given, output), name, [f"peaks {other}" for other in list(spec.peaks)[1:]])
+        others = [f"peaks {other}" for other in list(spec.peaks)[1:]]
+        return _noted(from_file(spec, given, folder / PEAK_FILES["peaks"]), name, others)
     if not spec.tracks:
         return None
     target_bp = int(budget_fraction * sum(spec.open_reference().chrom_sizes.values()))
     name = track or next(iter(spec.tracks))
-    return above_threshold(spec, name, output, target_bp=target_bp, limit_minutes=limit_minutes)
+    return above_threshold(
+        spec, name, folder / PEAK_FILES["threshold"], target_bp=target_bp, limit_minutes=limit_minutes
+    )
 
 
 def chosen(name: str | None, known: Mapping[str, object], what: str, where: Path) -> str:

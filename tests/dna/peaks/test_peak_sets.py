@@ -63,7 +63,7 @@ def test_reads_of_the_dataset_lead_to_a_real_callpeak(tiny_dataset: Path, tmp_pa
     is_single = kind in ("BED", "BAM")
     options = ", shift_bp: -75, extsize_bp: 150" if is_single else ""
     spec = with_lines(tiny_dataset, f"alignments: {{ATAC: {{path: {name}{options}}}}}")
-    found = find_peaks(spec, tmp_path / "p.narrowPeak")
+    found = find_peaks(spec, tmp_path / "run")
     assert found is not None
     text = "".join(line for line in (tiny_dataset.parent / "genome.fa").read_text().splitlines() if line[0] != ">")
     known_bp = sum(text.upper().count(letter) for letter in "ACGT")
@@ -95,19 +95,19 @@ def test_reads_under_other_names_and_beyond_the_fasta(tiny_dataset: Path, tmp_pa
     rows = [(c.removeprefix("chr"), s, e) for c, s, e in fragments()] + more
     (tiny_dataset.parent / "r.bed").write_text("".join(f"{c}\t{s}\t{e}\n" for c, s, e in rows))
     spec = with_lines(tiny_dataset, "alignments: r.bed", drop=("peaks",))
-    found = find_peaks(spec, tmp_path / "p.narrowPeak")
+    found = find_peaks(spec, tmp_path / "run")
     assert found is not None
     assert sorted(found.table["chrom"]) == list(CHROMS[:4])
     size = peak_sets.mappable_bp(spec.open_reference()) + 100_050
     assert f"mappable genome {size:,} bp" in found.origin
-    assert f"gsize={size}" in (tmp_path / "p.narrowPeak").read_text()
+    assert f"gsize={size}" in (tmp_path / "run" / "peaks_macs3.narrowPeak").read_text()
     assert found.notes == ("The FASTA lacks chromosomes of the reads, whose peaks are left out: EBV.",)
 
 
 @needs_macs3
 def test_without_reads_it_is_a_threshold(tiny_dataset: Path, tmp_path: Path) -> None:
     spec = with_lines(tiny_dataset, drop=("peaks",))
-    found = find_peaks(spec, tmp_path / "p.narrowPeak", budget_fraction=0.05)
+    found = find_peaks(spec, tmp_path / "run", budget_fraction=0.05)
     assert found is not None
     facts = dict(found.facts().values())
     assert (found.kind, found.label) == ("threshold", "threshold on ATAC")
@@ -115,22 +115,22 @@ def test_without_reads_it_is_a_threshold(tiny_dataset: Path, tmp_path: Path) -> 
     assert facts["peaks_bp"] >= 0.05 * 6 * CHROM_BP
     assert facts["threshold_cutoff"] > 0
     assert facts["num_peaks"] == len(found.table)
-    assert find_peaks(with_lines(tiny_dataset, drop=("tracks",)), tmp_path / "p.narrowPeak") is None
+    assert find_peaks(with_lines(tiny_dataset, drop=("tracks",)), tmp_path / "run") is None
 
 
 def test_peaks_given_carry_the_name_of_their_file(tiny_dataset: Path, tmp_path: Path) -> None:
     spec = with_lines(tiny_dataset, drop=("peaks",))
     (tmp_path / "ENCFF000ABC.bed").write_text(f"chr1\t100\t{CHROM_BP + 7}\tx\t9\nHLA\t1\t50\ty\t5\n")
-    found = find_peaks(spec, tmp_path / "p.narrowPeak", path=tmp_path / "ENCFF000ABC.bed")
+    found = find_peaks(spec, tmp_path / "run", path=tmp_path / "ENCFF000ABC.bed")
     assert found is not None
     assert (found.kind, found.label) == ("peaks", "peaks of ENCFF000ABC.bed")
     assert found.table[["chrom", "start", "end"]].to_numpy().tolist() == [["chr1", 100, CHROM_BP]]
     assert "1 of 2 rows of ENCFF000ABC.bed are left out" in found.notes[0]
     assert found.notes[1] == "1 peaks of ENCFF000ABC.bed end past their chromosome and are cut there."
-    assert "# mode=read file=ENCFF000ABC.bed" in (tmp_path / "p.narrowPeak").read_text()
+    assert "# mode=read file=ENCFF000ABC.bed" in (tmp_path / "run" / "peaks.narrowPeak").read_text()
     (tmp_path / "x.bed").write_text(f"chr1\t{CHROM_BP}\t{CHROM_BP + 7}\n")
     with pytest.raises(DataError, match="1 peaks lie beyond the end of their chromosome"):
-        find_peaks(spec, tmp_path / "p.narrowPeak", path=tmp_path / "x.bed")
+        find_peaks(spec, tmp_path / "run", path=tmp_path / "x.bed")
 
 
 NARROW = [f"chr{n}\t{1000 + n}\t{1400 + n}\tp{n}\t1000\t.\t{n}.5\t{n}0\t{n}\t7" for n in range(1, 7)]
@@ -154,7 +154,7 @@ def test_every_format_of_peaks_in_a_dataset(tiny_dataset: Path, tmp_path: Path, 
     (tiny_dataset.parent / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
     spec = with_lines(tiny_dataset, f"peaks: {{mine: {name}}}", drop=("peaks",))
     assert check_dataset(spec, 300, 500).ok
-    found = find_peaks(spec, tmp_path / "p.narrowPeak")
+    found = find_peaks(spec, tmp_path / "run")
     assert found is not None
     assert (found.kind, found.label, len(found.table)) == ("peaks", f"peaks of {name}", 6)
     if name != "three.bed":
