@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from pytorch_lightning.utilities.seed import isolate_rng
+
 from seqexp.api.dna_model import DnaModel
 from seqexp.api.tissue_model import TissueModel
 from seqexp.core.classes import allow_classes as allowing
@@ -46,7 +48,8 @@ def load(
         As of :meth:`seqexp.training.run.Run.open`.
     """
     overrides = [] if dataset is None else [f"--data.init_args.dataset={Path(dataset).absolute()}"]
-    with allowing(*allow_classes) if allow_classes else nullcontext():
+    # A run is built under its seed; the random numbers of the caller stay what they are.
+    with isolate_rng(), allowing(*allow_classes) if allow_classes else nullcontext():
         opened = Run.open(run, checkpoint, overrides, reads_data=False)
     model = _MODELS.get(getattr(opened.datamodule, "wing", ""))
     if model is None:

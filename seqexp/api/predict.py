@@ -97,15 +97,10 @@ def predict_anything(
 
 def _seen(found: Answer) -> str:
     """How many of the windows the checkpoint knows, in words."""
-    words = {
-        "train": "trained on",
-        "val": "chosen by",
-        "no": "never seen",
-        "unknown": "without a place to know them by",
-    }
+    words = {"train": "trained on", "val": "chosen by", "no": "never seen", "unknown": "not known by a place"}
     counts = found.table["seen"].value_counts()
-    told = ", ".join(f"{counts[key]:,} {word}" for key, word in words.items() if key in counts)
-    return f"{len(found.table):,} windows, of which the run was: {told}"
+    told = ", ".join(f"{word} {counts[key]:,}" for key, word in words.items() if key in counts)
+    return f"{len(found.table):,} windows: {told}"
 
 
 def facts_of(run: Run) -> Fitted:

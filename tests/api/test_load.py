@@ -104,6 +104,14 @@ def test_a_short_repr_data_and_metrics(selecting: Path, reading: Path) -> None:
     assert len(model.data.genes) == 60
 
 
+def test_random_numbers_of_the_caller_stay(reading: Path) -> None:
+    np.random.seed(5)
+    expected = np.random.random(3)
+    np.random.seed(5)
+    seqexp.load(reading)
+    assert np.array_equal(np.random.random(3), expected)
+
+
 def test_data_are_opened_only_when_they_are_needed(
     reading: Path, own: pd.DataFrame, moved: Callable[[Path], tuple[Path, Path]]
 ) -> None:

@@ -238,7 +238,7 @@ def test_names_are_told_apart_and_rows_elsewhere_are_told(
     assert "1 of 4 rows of p.bed are left out: no chromosome of genome.fa is named chrQ" in told
     assert "1 names come more than once" in told
     assert "1 of 3 windows reach beyond the ends" in told
-    assert "3 windows, of which the run was: 3 never seen" in told
+    assert "3 windows: never seen 3" in told
 
 
 def test_a_prediction_that_was_broken_off_goes_on(
