@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "dna.models": {"core", "objectives", "dna.motifs", "dna.loaders", "dna.encoders", "dna.selectors"} | {"dna.heads"},
     "dna.peaks": {"core", "dna.genome"},
     "dna.elements": {"core", "dna.genome"},
-    "dna.attribution": {"dna.loaders", "dna.models"},
+    "dna.attribution": {"objectives", "dna.loaders", "dna.models"},
     "dna.evaluation": {"core", "objectives", "loading", "training", "dna.genome", "dna.motifs", "dna.loaders"}
     | {"dna.peaks", "dna.elements"},
     "dna.benchmark": {"core", "objectives", "training", "dna.genome", "dna.simulation", "dna.loaders", "dna.models"}

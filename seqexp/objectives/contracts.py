@@ -154,6 +154,23 @@ class ReadsMasks(Protocol):
 
 
 @runtime_checkable
+class ReadsInputs(Protocol):
+    """Predicts from bases and signals that are given apart from the batch, so that gradients can be taken of them."""
+
+    bin_bp: int
+
+    def predict_inputs(self, batch: Any, one_hot: Tensor, signals: Tensor) -> Tensor:
+        """Predictions (B, G) from bases (B, L, 4) and binned signals (B, N, T)."""
+
+
+@runtime_checkable
+class KnowsRows(Protocol):
+    """Holds something for each row of the table it was trained on, and predicts no others."""
+
+    knows_rows: bool  # whether it does so with its present settings
+
+
+@runtime_checkable
 class Embeds(Protocol):
     """Has representations worth looking at."""
 

@@ -22,10 +22,13 @@ from seqexp.core.errors import ConfigError, SeqexpError
 from seqexp.training.callbacks import RunOptions
 from seqexp.training.classes import only_classes_of, refused_class
 from seqexp.training.facts import fill_in
-from seqexp.training.limits import check_settings, check_sizes
+from seqexp.training.limits import check_settings, check_sizes, counts_before_shares
 from seqexp.training.loggers import require_logger_packages
+from seqexp.training.renamed import refuse_renamed
 from seqexp.training.stack import own_settings
 from seqexp.training.task import ExpressionTask
+
+counts_before_shares(Trainer.__init__)
 
 _UNFIT = re.compile(
     r'Parser key "([^"]+)": .*?not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors: .*'
@@ -125,6 +128,7 @@ class RunConfig(LightningCLI):
         self, arguments: list[str], is_received: bool = False, assumed: Mapping[str, int] | None = None
     ) -> None:
         self._is_received, self._assumed = is_received, assumed
+        refuse_renamed(arguments)
         packages = allowed_packages()
         is_own = packages is None and not is_received
         with only_classes_of(own_classes() if packages is None and is_received else packages):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from seqexp.training.config import RunConfig
 from seqexp.training.folder import CONFIG, LAST, RunFolder, check_folder, own_run, read_record
 from seqexp.training.length import require_validation
 from seqexp.training.loggers import make_loggers
+from seqexp.training.notes import tell
 from seqexp.training.processes import is_first_process
 from seqexp.training.quiet import quiet_lightning, quiet_writer_threads
 from seqexp.training.resuming import check_resumable
@@ -82,8 +82,7 @@ def run_fit(
     # Settings and data that cannot be used are found before a folder is made.
     settings.datamodule.prepare_data()
     settings.datamodule.setup("fit")
-    for note in getattr(settings.datamodule, "notes", ()):
-        print(f"note: {note}", file=sys.stderr)
+    tell(getattr(settings.datamodule, "notes", ()), folder, is_fit=True)
     if previous is not None:  # likewise a checkpoint, or data, from which the run cannot go on
         saved = read_checkpoint(folder / LAST)
         settings.datamodule.load_state_dict(data_state(settings.datamodule, saved))

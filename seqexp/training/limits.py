@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from functools import reduce
+from inspect import unwrap
+from operator import or_
+from typing import Any, get_args
 
 from seqexp.core.errors import ConfigError
 
@@ -139,6 +142,20 @@ def _sizes_of(part: Mapping[str, Any], where: str) -> Iterator[str]:
         for inner in value if isinstance(value, list) else [value]:
             if isinstance(inner, Mapping) and "class_path" in inner:
                 yield from _sizes_of(inner, f"{where}.{name}")
+
+
+def counts_before_shares(function: Callable[..., Any]) -> None:
+    """Annotate settings that are a count or a share so that the parser tries the count first, in any process.
+
+    ``typing`` caches unions without regard to order: where another package has written ``Union[float, int]`` before,
+    ``Union[int, float]`` is that one, and 2 batches are read as a share of 2.0.
+    """
+    annotations = unwrap(function).__annotations__
+    for name, annotation in annotations.items():
+        kinds = get_args(annotation)
+        if {int, float} <= set(kinds):
+            annotations[name] = reduce(or_, sorted(kinds, key=lambda kind: kind is not int))
+    function.__annotations__ = annotations
 
 
 def _value(settings: Mapping[str, Any], key: str) -> Any:

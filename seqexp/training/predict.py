@@ -1,9 +1,10 @@
-"""Predictions of a run as a table keyed by gene, each row once however many processes made it."""
+"""Predictions of a run as a table, each row once however many processes made it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 
-from seqexp.core.errors import DataError
+from seqexp.core.errors import ConfigError, DataError
 from seqexp.core.files import atomic_path, refuse_input
+from seqexp.objectives.contracts import Samples
 from seqexp.objectives.metrics import StreamingRegression
+from seqexp.training.asking import ask
 from seqexp.training.processes import gather_rows
 from seqexp.training.run import Run
 
@@ -54,12 +57,12 @@ def predict_rows(run: Run, keep: Sequence[str] = ()) -> tuple[pd.DataFrame, dict
     ----------
     run : Run
     keep : sequence of str
-        Names of ``ModelOutput.per_row``, such as ``mask``.
+        Names of ``ModelOutput.per_row``.
 
     Returns
     -------
     DataFrame
-        One row per index, sorted by it: what the data module's ``describe(index)`` says (gene_id, split, ...), then
+        One row per index, sorted by it: what the data module's ``describe(index)`` says (id, split, ...), then
         ``target`` and ``prediction`` in the unit named by the column ``unit``, such as log2(TPM + 1); where there are
         several targets, ``target_NAME`` and ``prediction_NAME`` for each of the data module's ``target_names``.
     dict of str to float32 array (R, ...)
@@ -90,6 +93,47 @@ def predict_rows(run: Run, keep: Sequence[str] = ()) -> tuple[pd.DataFrame, dict
     }
     table = pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1).assign(unit=run.transform.unit)
     return table, collector.rows() if keep else {}
+
+
+def sample_run(run: Run, num: int, seed: int = 0) -> pd.DataFrame:
+    """Draws of a network that predicts a distribution, for all rows of a run's data.
+
+    Parameters
+    ----------
+    run : Run
+    num : int
+        Draws per row.
+    seed : int
+        A draw follows from (seed, row, number of the draw), whatever the batches.
+
+    Returns
+    -------
+    DataFrame
+        One row per row of the data and draw, sorted by both: ``index``, ``draw``, then ``sample``, or ``sample_NAME``
+        of each target, in the unit named by the column ``unit``.
+
+    Raises
+    ------
+    ConfigError
+        The network predicts no distribution, or ``num`` is below 1.
+    """
+    network = run.network
+    if not isinstance(network, Samples) or num < 1:
+        raise ConfigError(f"{num} samples of {type(network).__name__}", expected="1 or more, of one that samples")
+    found: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    draws = partial(_draws, network, num=num, seed=seed)
+    ask(run, run.datamodule.predict_dataloader(), draws, found.append)
+    index, first = np.unique(np.concatenate([rows for rows, _ in found]), return_index=True)
+    values = run.transform.restore(np.concatenate([drawn for _, drawn in found])[first])  # (R, num, G)
+    names = getattr(run.datamodule, "target_names", ("",))
+    columns = {f"sample_{name}" if name else "sample": values[..., g].ravel() for g, name in enumerate(names)}
+    numbers = {"index": np.repeat(index, num), "draw": np.tile(np.arange(num), len(index))}
+    return pd.DataFrame({**numbers, **columns}).assign(unit=run.transform.unit)
+
+
+def _draws(network: Samples, batch: Any, num: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Row numbers (B,) and draws (B, num, G) of a batch."""
+    return batch.index.cpu().numpy(), network.sample(batch, num, seed).transpose(0, 1).float().cpu().numpy()
 
 
 def predictions_path(run: Run, output: Path | None) -> Path:

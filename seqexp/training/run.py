@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,12 @@ from torch import nn
 from seqexp.core.errors import DataError
 from seqexp.core.memory import keep_freed_memory
 from seqexp.core.yaml import load_yaml
+from seqexp.objectives.contracts import KnowsRows
 from seqexp.objectives.transforms import Transform
 from seqexp.training.checkpoints import AtomicCheckpointIO, data_state, hand_back, kept_for, read_checkpoint
 from seqexp.training.config import RunConfig
 from seqexp.training.folder import BEST, CONFIG, LAST, read_record
-from seqexp.training.processes import is_first_process
+from seqexp.training.notes import tell
 from seqexp.training.quiet import quiet_lightning
 from seqexp.training.task import ExpressionTask
 
@@ -118,7 +118,7 @@ class Run:
         keep_freed_memory(settings.num_tokens)
         quiet_lightning()
         notes = hand_back(datamodule, saved, path, _changed(settings, load_yaml(folder / CONFIG)))
-        _tell(notes)
+        tell(notes, folder)
         task.load_state_dict(saved["state_dict"])
         task.on_load_checkpoint(saved)
         _require_finite(task.scored_network, path)
@@ -150,7 +150,7 @@ class Run:
         self.datamodule.prepare_data()
         self.datamodule.setup("predict")
         _require_rows(self.network, self.datamodule)
-        _tell(getattr(self.datamodule, "notes", ()))
+        tell(getattr(self.datamodule, "notes", ()), self.folder)
 
     def trainer(self, **replaced: Any) -> Trainer:
         """Trainer for scoring: no loggers, no checkpoints, no run folder, none of the config's callbacks, which belong
@@ -163,12 +163,6 @@ class Run:
         run = {"val": Trainer.validate, "test": Trainer.test}[split]
         metrics = run(self.trainer(), self.task, datamodule=self.datamodule, verbose=False)
         return dict(metrics[0])
-
-
-def _tell(notes: Sequence[str]) -> None:
-    if is_first_process():
-        for note in notes:
-            print(f"note: {note}", file=sys.stderr)
 
 
 def _changed(settings: RunConfig, saved: Mapping[str, Any]) -> list[str]:
@@ -190,11 +184,11 @@ def _require_finite(network: nn.Module, checkpoint: Path) -> None:
 
 
 def _require_rows(network: nn.Module, datamodule: LightningDataModule) -> None:
-    """Refuse a network that knows genes by their row, such as one with frozen masks, on another table of genes."""
-    if getattr(network, "knows_rows", False) and getattr(datamodule, "has_other_rows", False):
+    """Refuse a network that knows rows by their number on another table of rows."""
+    if isinstance(network, KnowsRows) and network.knows_rows and getattr(datamodule, "has_other_rows", False):
         raise DataError(
-            f"{type(network).__name__} was given a mask per row of the gene table it was trained on",
+            f"{type(network).__name__} was given something for each row of the table it was trained on",
             where=str(getattr(datamodule, "path", "data")),
-            expected="the same table of genes",
+            expected="the same table",
             fix="open the run with its own data",
         )

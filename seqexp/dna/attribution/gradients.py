@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqexp.dna.loaders.batch import SequenceBatch
 from seqexp.dna.models.binning import token_signals
-from seqexp.dna.models.masked import MaskedExpression
+from seqexp.objectives.contracts import ReadsInputs
 
 
 def corrected(gradient: Tensor) -> Tensor:
@@ -23,13 +23,13 @@ def corrected(gradient: Tensor) -> Tensor:
     return gradient - gradient.mean(dim=-1, keepdim=True)
 
 
-def bin_attributions(network: MaskedExpression, batches: Iterable[SequenceBatch]) -> tuple[NDArray, NDArray]:
+def bin_attributions(network: ReadsInputs, batches: Iterable[SequenceBatch]) -> tuple[NDArray, NDArray]:
     """How much each bin of each window moves the prediction, by gradient times input.
 
     Parameters
     ----------
-    network : MaskedExpression
-        With everything open.
+    network : ReadsInputs
+        In evaluation mode, with everything open.
     batches : iterable of SequenceBatch
         Not augmented.
 
@@ -40,12 +40,11 @@ def bin_attributions(network: MaskedExpression, batches: Iterable[SequenceBatch]
     scores : float32 array (R, N)
         Absolute values, summed over the bases of a bin and its tracks; gene orientation.
     """
-    network.eval()
     rows, scores = [], []
     for batch in batches:
         one_hot = batch.one_hot().requires_grad_()
         signals = torch.nan_to_num(token_signals(batch, network.bin_bp)).requires_grad_()
-        total = network.read(batch, one_hot, signals).sum()
+        total = network.predict_inputs(batch, one_hot, signals).sum()
         of_bases, of_signals = torch.autograd.grad(total, (one_hot, signals), allow_unused=True)
         by_base = (corrected(of_bases) * one_hot).sum(-1).abs().detach()
         by_bin = reduce(by_base, "b (n bp) -> b n", "sum", bp=network.bin_bp)

@@ -15,7 +15,7 @@ from seqexp.core.files import atomic_path
 from seqexp.dna.attribution.gradients import bin_attributions
 from seqexp.dna.benchmark.frame import Frame
 from seqexp.dna.benchmark.plan import Arm
-from seqexp.dna.models.masked import MaskedExpression
+from seqexp.objectives.contracts import ReadsInputs, Selects
 from seqexp.training.fit import run_fit
 from seqexp.training.folder import read_record
 from seqexp.training.run import Run
@@ -77,11 +77,13 @@ def arm_scores(run: Run, arm: Arm, frame: Frame) -> NDArray[np.float32]:
     data: Any = run.datamodule
     loader = data.test_dataloader if set(frame.masks.splits or ()) == {"test"} else data.predict_dataloader
     if arm.score == "gradient":
-        if not isinstance(network, MaskedExpression):
-            raise ConfigError(f"arm {arm.name}: no gradients of {type(network).__name__}", expected="MaskedExpression")
+        if not isinstance(network, ReadsInputs):
+            raise ConfigError(
+                f"arm {arm.name}: no gradients of {type(network).__name__}", expected="a network with predict_inputs()"
+            )
         index, values = bin_attributions(network, loader())
     else:
-        if not hasattr(network, "select"):
+        if not isinstance(network, Selects):
             raise ConfigError(f"arm {arm.name}: {type(network).__name__} selects nothing", expected="a selector")
         rows, parts = [], []
         with torch.inference_mode():

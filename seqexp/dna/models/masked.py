@@ -130,7 +130,7 @@ class MaskedExpression(nn.Module):
 
     def forward(self, batch: SequenceBatch) -> ModelOutput:
         """Predict the targets (B, 1) through the frozen masks, or with everything open."""
-        return self.loss.output(self.read(batch, batch.one_hot(), token_signals(batch, self.bin_bp)))
+        return self.loss.output(self._read(batch, batch.one_hot(), token_signals(batch, self.bin_bp)))
 
     def losses(self, batch: SequenceBatch) -> Losses:
         """Regression on expression."""
@@ -138,10 +138,13 @@ class MaskedExpression(nn.Module):
 
     def predict_under(self, batch: SequenceBatch, mask: Tensor) -> Tensor:
         """Predictions (B, 1) under a mask (B, N) in place of the frozen one."""
-        return self.loss.output(self.read(batch, batch.one_hot(), token_signals(batch, self.bin_bp), mask)).prediction
+        return self.loss.output(self._read(batch, batch.one_hot(), token_signals(batch, self.bin_bp), mask)).prediction
 
-    def read(self, batch: SequenceBatch, one_hot: Tensor, signals: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Predictions (B, 1) from bases (B, L, 4) and binned signals (B, N, T) of a batch, given apart from it."""
+    def predict_inputs(self, batch: SequenceBatch, one_hot: Tensor, signals: Tensor) -> Tensor:
+        """Predictions (B, 1) from bases (B, L, 4) and binned signals (B, N, T) that are given apart from the batch."""
+        return self.loss.point(self._read(batch, one_hot, signals).float())
+
+    def _read(self, batch: SequenceBatch, one_hot: Tensor, signals: Tensor, mask: Tensor | None = None) -> Tensor:
         distance_bp = token_distance_bp(batch, self.bin_bp)
         used = self._mask(batch, distance_bp) if mask is None else mask.float()
         if self.training and self.bin_dropout:

@@ -32,7 +32,7 @@ def test_correction_takes_what_all_bases_share_and_nothing_twice() -> None:
 class Linear(MaskedExpression):
     """A reader whose prediction is a weighted sum of its input."""
 
-    def read(self, batch: SequenceBatch, one_hot: Tensor, signals: Tensor, mask: Tensor | None = None) -> Tensor:
+    def predict_inputs(self, batch: SequenceBatch, one_hot: Tensor, signals: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(1)
         of_bases = torch.randn(one_hot.shape[1:], generator=generator)
         of_signals = torch.randn(signals.shape[1:], generator=generator)
@@ -55,10 +55,11 @@ def test_a_linear_reader_gets_its_own_weights() -> None:
 def test_signals_of_a_network_by_finite_differences() -> None:
     net, batch = reader(), make_batch()
     one_hot, signals = batch.one_hot(), batch.signals.clone().requires_grad_()
-    gradient = torch.autograd.grad(net.read(batch, one_hot, signals).sum(), signals)[0]
+    gradient = torch.autograd.grad(net.predict_inputs(batch, one_hot, signals).sum(), signals)[0]
     row, place, track = np.unravel_index(int(gradient.abs().argmax()), gradient.shape)
     step = torch.zeros_like(signals)
     step[row, place, track] = 0.004
     with torch.no_grad():
-        change = net.read(batch, one_hot, signals + step).sum() - net.read(batch, one_hot, signals - step).sum()
+        above, below = (net.predict_inputs(batch, one_hot, signals + move).sum() for move in (step, -step))
+        change = above - below
     assert float(change) / 0.008 == pytest.approx(float(gradient[row, place, track]), rel=0.02)
