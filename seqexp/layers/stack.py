@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +77,28 @@ class ResidualStack(nn.Module):
         if self.checkpoint and torch.is_grad_enabled():
             return recompute_in_backward(block, x, gate, use_reentrant=False)
         return block(x, gate)
+
+
+class MixerStack(ResidualStack):
+    """Pre-norm blocks round sequence mixers, with a norm at the end.
+
+    Parameters
+    ----------
+    width : int
+        Width D of input and output.
+    mixers : sequence of nn.Module
+        Each with a last projection ``out_proj``, which is scaled for the depth.
+    dropout : float
+        Dropout on what each block adds.
+    checkpoint : bool
+        See :class:`ResidualStack`.
+    """
+
+    def __init__(self, width: int, mixers: Sequence[nn.Module], dropout: float, checkpoint: bool) -> None:
+        for mixer in mixers:
+            scale_for_depth(mixer.out_proj, len(mixers))  # type: ignore[arg-type]
+        blocks = [MixerBlock(mixer, width, dropout) for mixer in mixers]
+        super().__init__(width, blocks, nn.RMSNorm(width, eps=1e-5), checkpoint)
 
 
 def scale_for_depth(projection: nn.Linear, num_layers: int) -> None:

@@ -171,8 +171,8 @@ def _encoder(kind: str) -> nn.Module:
     from seqexp.dna.encoders.mamba2 import Mamba2Encoder
 
     if kind == "mamba":
-        return MambaEncoder(WIDTH, 4, STATES, checkpoint=True)
-    return Mamba2Encoder(WIDTH, 4, HEAD_DIM, STATE_SIZE, checkpoint=True)
+        return MambaEncoder(WIDTH, 4, state_size=STATES, checkpoint=True)
+    return Mamba2Encoder(WIDTH, 4, head_dim=HEAD_DIM, state_size=STATE_SIZE, checkpoint=True)
 
 
 def _reading(kind: str, length: int) -> Step:

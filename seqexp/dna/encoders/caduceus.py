@@ -74,5 +74,5 @@ class Caduceus(SequenceEncoder):
         num_tokens: int = 16,
     ) -> None:
         kind = ExchangingMambaEncoder if exchange_strands else MambaEncoder
-        backbone = kind(width, num_layers, state_size, dropout=dropout, checkpoint=checkpoint)
+        backbone = kind(width, num_layers, state_size=state_size, dropout=dropout, checkpoint=checkpoint)
         super().__init__(TokenEmbedding(width, num_tokens, (7, 8, 9, 10), 11), backbone, rc, pool)

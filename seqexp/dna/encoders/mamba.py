@@ -6,6 +6,7 @@ Source: Gu and Dao, "Mamba" (2023), section 3.4 for the block and 3.6 for initia
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from seqexp.dna.encoders.scan_mixer import Carried, DepthwiseWeights, ScanMixer,
 from seqexp.layers.scans.blockwise import by_blocks
 from seqexp.layers.scans.causal_conv import causal_conv, last_inputs
 from seqexp.layers.scans.scan import selective_scan
-from seqexp.layers.stack import MixerBlock, ResidualStack, scale_for_depth
+from seqexp.layers.stack import MixerStack
 
 
 def _step_sizes(raw: Tensor, gate: Tensor, bias: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ class MambaMixer(ScanMixer):
         super().__init__(width, inner, 2 * inner, DirectedScan(*sizes), backwards)
 
 
-class MambaEncoder(ResidualStack):
+class MambaEncoder(MixerStack):
     """Stack of pre-norm Mamba-1 blocks with a norm at the end.
 
     Parameters
@@ -130,14 +131,12 @@ class MambaEncoder(ResidualStack):
         Width D of input and output.
     num_layers : int
         Number of blocks.
-    state_size, expand, step_rank, conv_size : int
-        See :class:`MambaMixer`.
     dropout : float
         Dropout on what each block adds.
     checkpoint : bool
         Recompute each block in backward, see :class:`ResidualStack`.
-    is_bidirectional : bool
-        Off: strictly causal, a position sees only earlier ones.
+    **mixer
+        Settings of :class:`MambaMixer`; with ``is_bidirectional: false`` a position sees only earlier ones.
 
     Raises
     ------
@@ -146,28 +145,6 @@ class MambaEncoder(ResidualStack):
     """
 
     def __init__(
-        self,
-        width: int,
-        num_layers: int = 4,
-        state_size: int = 16,
-        *,
-        expand: int = 2,
-        step_rank: int | None = None,
-        conv_size: int = 4,
-        dropout: float = 0.0,
-        checkpoint: bool = False,
-        is_bidirectional: bool = True,
+        self, width: int, num_layers: int = 4, *, dropout: float = 0.0, checkpoint: bool = False, **mixer: Any
     ) -> None:
-        blocks = []
-        for _ in range(num_layers):
-            mixer = MambaMixer(
-                width,
-                state_size,
-                expand=expand,
-                step_rank=step_rank,
-                conv_size=conv_size,
-                is_bidirectional=is_bidirectional,
-            )
-            scale_for_depth(mixer.out_proj, num_layers)
-            blocks.append(MixerBlock(mixer, width, dropout))
-        super().__init__(width, blocks, nn.RMSNorm(width, eps=1e-5), checkpoint)
+        super().__init__(width, [MambaMixer(width, **mixer) for _ in range(num_layers)], dropout, checkpoint)

@@ -9,6 +9,7 @@ Source: Dao and Gu, "Transformers are SSMs" (2024).
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -20,7 +21,7 @@ from seqexp.dna.encoders.scan_mixer import Carried, DepthwiseWeights, ScanMixer,
 from seqexp.layers.scans.blockwise import by_blocks
 from seqexp.layers.scans.causal_conv import causal_conv, last_inputs
 from seqexp.layers.scans.ssd import ssd
-from seqexp.layers.stack import MixerBlock, ResidualStack, scale_for_depth
+from seqexp.layers.stack import MixerStack
 
 _DECAY_RANGE = (1.0, 16.0)  # initial decay rates, uniform
 
@@ -166,7 +167,7 @@ def _check_sizes(inner: int, head_dim: int, num_groups: int) -> None:
         )
 
 
-class Mamba2Encoder(ResidualStack):
+class Mamba2Encoder(MixerStack):
     """Stack of pre-norm Mamba-2 blocks that read in both directions, with a norm at the end.
 
     Parameters
@@ -175,14 +176,12 @@ class Mamba2Encoder(ResidualStack):
         Width D of input and output.
     num_layers : int
         Number of blocks.
-    head_dim, state_size, expand, num_groups, conv_size, chunk : int
-        See :class:`Mamba2Mixer`.
     dropout : float
         Dropout on what each block adds.
     checkpoint : bool
         Recompute each block in backward, see :class:`ResidualStack`.
-    is_bidirectional : bool
-        Off: strictly causal, a position sees only earlier ones.
+    **mixer
+        Settings of :class:`Mamba2Mixer`; with ``is_bidirectional: false`` a position sees only earlier ones.
 
     Raises
     ------
@@ -191,32 +190,6 @@ class Mamba2Encoder(ResidualStack):
     """
 
     def __init__(
-        self,
-        width: int,
-        num_layers: int = 4,
-        head_dim: int = 64,
-        state_size: int = 64,
-        *,
-        expand: int = 2,
-        num_groups: int = 1,
-        conv_size: int = 4,
-        chunk: int = 64,
-        dropout: float = 0.0,
-        checkpoint: bool = False,
-        is_bidirectional: bool = True,
+        self, width: int, num_layers: int = 4, *, dropout: float = 0.0, checkpoint: bool = False, **mixer: Any
     ) -> None:
-        blocks = []
-        for _ in range(num_layers):
-            mixer = Mamba2Mixer(
-                width,
-                head_dim,
-                state_size,
-                expand=expand,
-                num_groups=num_groups,
-                conv_size=conv_size,
-                chunk=chunk,
-                is_bidirectional=is_bidirectional,
-            )
-            scale_for_depth(mixer.out_proj, num_layers)
-            blocks.append(MixerBlock(mixer, width, dropout))
-        super().__init__(width, blocks, nn.RMSNorm(width, eps=1e-5), checkpoint)
+        super().__init__(width, [Mamba2Mixer(width, **mixer) for _ in range(num_layers)], dropout, checkpoint)

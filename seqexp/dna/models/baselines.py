@@ -16,6 +16,7 @@ from seqexp.dna.encoders.conv import ConvEncoder, SequenceStem, SignalStem
 from seqexp.dna.heads.expression import NUM_DISTANCE_FEATURES, ExpressionHead, distance_features
 from seqexp.dna.models.binning import token_distance_bp, token_signals
 from seqexp.dna.models.require import require_fit, require_signals
+from seqexp.dna.models.scale import TargetScale
 from seqexp.objectives.contracts import Losses
 from seqexp.objectives.losses import make_loss, regression
 from seqexp.objectives.outputs import ModelOutput
@@ -62,9 +63,6 @@ class ConvExpression(nn.Module):
         Of the regression; a name in :data:`seqexp.objectives.losses.LOSSES`.
     """
 
-    target_mean: Tensor
-    target_std: Tensor
-
     def __init__(
         self,
         num_tracks: int,
@@ -97,8 +95,7 @@ class ConvExpression(nn.Module):
             raise ConfigError(f"num_members {num_members}", expected="at least 1")
         self.num_tracks, self.num_contacts, self.bin_bp = num_tracks, num_contacts, bin_bp
         num_signals = num_tracks + num_contacts
-        self.register_buffer("target_mean", torch.zeros(()))
-        self.register_buffer("target_std", torch.ones(()))
+        self.scale = TargetScale()
         self.members = nn.ModuleList()
         for _ in range(num_members):
             stem = SequenceStem(
@@ -120,8 +117,7 @@ class ConvExpression(nn.Module):
         """
         require_fit(self, statistics)
         require_signals(statistics, self.num_tracks, self.num_contacts)
-        self.target_mean.fill_(statistics.target_mean)
-        self.target_std.fill_(statistics.target_std)
+        self.scale.calibrate(statistics)
         scale = torch.as_tensor(statistics.high_quantile())
         for module in self.modules():
             if isinstance(module, SignalStem):
@@ -152,7 +148,7 @@ class ConvExpression(nn.Module):
             raise ConfigError(f"{signals.shape[-1]} signals in the data", expected=expected)
         distance_bp = token_distance_bp(batch, self.bin_bp)
         answers = torch.stack([member(one_hot, signals, distance_bp, batch.covariates) for member in self.members])
-        return self.target_mean + self.target_std * answers.float()
+        return self.scale(answers.float())
 
 
 class _Member(nn.Module):

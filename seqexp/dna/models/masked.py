@@ -25,6 +25,7 @@ from seqexp.dna.loaders.windows import CONTACT
 from seqexp.dna.models.binning import token_distance_bp, token_signals
 from seqexp.dna.models.random_masks import random_masks
 from seqexp.dna.models.require import require_fit, require_one_width
+from seqexp.dna.models.scale import TargetScale
 from seqexp.dna.models.seeding import calibrated_evidence, seed_stem
 from seqexp.objectives.contracts import Losses
 from seqexp.objectives.losses import make_loss, regression
@@ -86,8 +87,6 @@ class MaskedExpression(nn.Module):
         Parts of different widths, frozen and random masks together, or masks of another bin width.
     """
 
-    target_mean: Tensor
-    target_std: Tensor
     kept: Tensor
 
     def __init__(
@@ -117,8 +116,7 @@ class MaskedExpression(nn.Module):
         self.bin_bp, self.random_masks, self.is_blind = int(parts["stem"].bin_bp), random_masks, is_blind
         self.num_tracks = 0 if signal_stem is None else len(signal_stem.scale)
         self.null_token = nn.Parameter(0.02 * torch.randn(common))
-        self.register_buffer("target_mean", torch.zeros(()))
-        self.register_buffer("target_std", torch.ones(()))
+        self.scale = TargetScale()
         self.upstream_bp, self.knows_rows = 0, masks is not None
         if masks is not None:
             kept, self.upstream_bp, bin_bp = load_kept(masks)
@@ -158,7 +156,7 @@ class MaskedExpression(nn.Module):
         raw = self.head(
             self.predictor(shown, gate=used), mask=used, distance_bp=distance_bp, covariates=batch.covariates
         )
-        return self.target_mean + self.target_std * raw
+        return self.scale(raw)
 
     def _mask(self, batch: SequenceBatch, distance_bp: Tensor) -> Tensor:
         if self.kept.numel():
@@ -174,8 +172,7 @@ class MaskedExpression(nn.Module):
     def calibrate(self, statistics: DataStatistics) -> None:
         """Check the data and take their scales; start motif filters from open training bins, whatever the mask."""
         require_fit(self, statistics)
-        self.target_mean.fill_(statistics.target_mean)
-        self.target_std.fill_(max(statistics.target_std, 1e-6))
+        self.scale.calibrate(statistics)
         num_known = sum(name != CONTACT for name in statistics.track_names)
         if self.signal_stem is not None:
             self.signal_stem.calibrate(torch.as_tensor(statistics.high_quantile(0.98)[:num_known]))

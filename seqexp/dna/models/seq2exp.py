@@ -31,6 +31,7 @@ from seqexp.dna.loaders.statistics import DataStatistics
 from seqexp.dna.models.binning import token_blacklist, token_distance_bp, token_signals
 from seqexp.dna.models.random_masks import random_masks
 from seqexp.dna.models.require import require_fit, require_one_width, require_signals
+from seqexp.dna.models.scale import TargetScale
 from seqexp.dna.models.seeding import seed_stem
 from seqexp.dna.selectors.selection import Selection
 from seqexp.dna.selectors.selector import BetaSelector
@@ -78,9 +79,6 @@ class Seq2Exp(nn.Module):
         Parts of different widths.
     """
 
-    target_mean: Tensor
-    target_std: Tensor
-
     def __init__(
         self,
         stem: nn.Module,
@@ -115,8 +113,7 @@ class Seq2Exp(nn.Module):
             )
         self.needed_weights = {"signal": "`learns_signals: false` in the selector"} if selector.learns_signals else {}
         self.null_token = nn.Parameter(0.02 * torch.randn(common))
-        self.register_buffer("target_mean", torch.zeros(()))
-        self.register_buffer("target_std", torch.ones(()))
+        self.scale = TargetScale()
 
     def forward(self, batch: SequenceBatch) -> ModelOutput:
         """Predict expression (B, G); the selector's ``mask`` (B, N) is told per row."""
@@ -182,7 +179,7 @@ class Seq2Exp(nn.Module):
         shown = share * tokens + (1 - share) * self.null_token
         read = self.predictor(shown, gate=mask)
         raw = self.head(read, mask=mask, distance_bp=distance_bp, covariates=covariates)
-        return self.target_mean + self.target_std * raw
+        return self.scale(raw)
 
     def select(self, batch: SequenceBatch) -> Selection:
         """The selection of a batch, without a prediction."""
@@ -211,8 +208,7 @@ class Seq2Exp(nn.Module):
         require_fit(self, statistics)
         num_tracks = self.selector.num_tracks
         require_signals(statistics, num_tracks, self.selector.num_contacts)
-        self.target_mean.fill_(statistics.target_mean)
-        self.target_std.fill_(max(statistics.target_std, 1e-6))
+        self.scale.calibrate(statistics)
         quantiles = torch.as_tensor(statistics.signal_quantiles)
         levels = torch.as_tensor(statistics.levels)
         self.selector.calibrate(quantiles, levels)

@@ -78,7 +78,7 @@ def load_caduceus(
     backbone = kind(
         width,
         count_layers(weights),
-        state_size,
+        state_size=state_size,
         expand=inner // width,
         step_rank=shape_of(weights, "mamba_fwd.dt_proj.weight")[1],
         conv_size=shape_of(weights, "mamba_fwd.conv1d.weight")[-1],

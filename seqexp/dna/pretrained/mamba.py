@@ -75,7 +75,7 @@ def _mamba1(weights: Weights, dropout: float, checkpoint: bool) -> ResidualStack
     return MambaEncoder(
         width,
         count_layers(weights),
-        state_size,
+        state_size=state_size,
         expand=inner // width,
         step_rank=shape_of(weights, "mixer.dt_proj.weight")[1],
         conv_size=shape_of(weights, "mixer.conv1d.weight")[-1],
@@ -92,8 +92,8 @@ def _mamba2(weights: Weights, dropout: float, checkpoint: bool) -> ResidualStack
     return Mamba2Encoder(
         width,
         count_layers(weights),
-        inner // shape_of(weights, "mixer.A_log")[0],
-        (channels - inner) // (2 * num_groups),
+        head_dim=inner // shape_of(weights, "mixer.A_log")[0],
+        state_size=(channels - inner) // (2 * num_groups),
         expand=inner // width,
         num_groups=num_groups,
         conv_size=conv_size,

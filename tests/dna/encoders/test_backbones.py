@@ -215,7 +215,9 @@ def test_bfloat16_autocast(make: Maker) -> None:
     assert torch.isfinite(encoder.bfloat16()(x.bfloat16(), hard_gate())).all()
 
 
-@pytest.mark.parametrize("kind", [mamba, causal_mamba, lambda: Mamba2Encoder(16, 2, 8, 6, chunk=16)])
+@pytest.mark.parametrize(
+    "kind", [mamba, causal_mamba, lambda: Mamba2Encoder(16, 2, head_dim=8, state_size=6, chunk=16)]
+)
 @pytest.mark.parametrize("length", [1025, 2500])
 def test_long_inputs_are_read_in_segments(
     kind: Callable[[], ResidualStack], length: int, monkeypatch: pytest.MonkeyPatch

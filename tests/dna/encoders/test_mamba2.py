@@ -193,4 +193,4 @@ def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="num_groups 3"):
         Mamba2Mixer(16, 8, num_groups=3)
     with pytest.raises(ConfigError, match="num_layers"):
-        Mamba2Encoder(16, 0, 8)
+        Mamba2Encoder(16, 0, head_dim=8)

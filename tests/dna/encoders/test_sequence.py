@@ -39,7 +39,7 @@ def hyenadna(**settings: Any) -> SequenceEncoder:
 
 def binned(**settings: Any) -> SequenceEncoder:
     stem = SequenceStem(WIDTH, bin_bp=8, kernel_bp=15, num_blocks=1)
-    return SequenceEncoder(stem, Mamba2Encoder(WIDTH, 2, 4, 4), **settings)
+    return SequenceEncoder(stem, Mamba2Encoder(WIDTH, 2, head_dim=4, state_size=4), **settings)
 
 
 def convolutional(**settings: Any) -> SequenceEncoder:
@@ -47,7 +47,9 @@ def convolutional(**settings: Any) -> SequenceEncoder:
 
 
 def mamba(**settings: Any) -> SequenceEncoder:
-    return SequenceEncoder(TokenEmbedding(WIDTH), MambaEncoder(WIDTH, 2, 4, is_bidirectional=False), **settings)
+    return SequenceEncoder(
+        TokenEmbedding(WIDTH), MambaEncoder(WIDTH, 2, state_size=4, is_bidirectional=False), **settings
+    )
 
 
 ALL = pytest.mark.parametrize(

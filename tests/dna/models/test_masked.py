@@ -104,7 +104,7 @@ def test_calibration_takes_scales_and_counts_tracks_without_contacts() -> None:
     quantiles = np.tile(np.array([0.0, 1.0, 4.0, 9.0], dtype=np.float32), (3, 1))
     net = reader()
     net.calibrate(DataStatistics(("a", "b", "contact"), quantiles, levels, 5.0, 2.0, 10))
-    assert float(net.target_mean) == 5.0
+    assert float(net.scale.mean) == 5.0
     assert net.signal_stem is not None
     assert net.signal_stem.scale.tolist() == [4.0, 4.0]
     with_contact = make_batch(num_tracks=3)

@@ -237,7 +237,7 @@ def test_calibration_sets_units_and_refuses_another_number_of_tracks() -> None:
     net, batch = network(), make_batch()
     raw = net(batch).prediction
     net.calibrate(statistics(2))
-    assert (float(net.target_mean), float(net.target_std)) == (5.0, 2.0)
+    assert (float(net.scale.mean), float(net.scale.std)) == (5.0, 2.0)
     assert (net(batch).prediction - raw).abs().min() > 1.0
     with pytest.raises(ConfigError, match="num_tracks: 3"):
         net.calibrate(statistics(3))
