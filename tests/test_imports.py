@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "histology.benchmark": {"core", "histology.evaluation"},
     "report": {"core", "dna.evaluation", "dna.benchmark", "histology.evaluation"},
     "api": {"core", "objectives", "training", "report", "dna.genome", "dna.loaders", "dna.elements", "dna.evaluation"}
-    | {"histology.loaders", "histology.evaluation"},
+    | {"histology.loaders", "histology.evaluation", "histology.benchmark"},
     "cli": {"core", "recipes", "layers.scans", "objectives", "training", "report", "api"}
     | {
         "dna.genome",
@@ -60,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
         "dna.evaluation",
         "dna.benchmark",
     }
-    | {"histology.slides", "histology.simulation", "histology.loaders", "histology.encoders", "histology.benchmark"},
+    | {"histology.slides", "histology.simulation", "histology.loaders", "histology.encoders"},
 }
 NO_TORCH = ("core", "recipes", "dna.genome", "dna.motifs", "dna.simulation", "dna.peaks", "histology.slides")
 NO_TORCH += ("histology.simulation",)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from seqexp.cli import crispri, discovery, enrichment
 from seqexp.core.classes import add_allow_classes
@@ -23,47 +22,27 @@ def main(argv: list[str]) -> int:
     """Run the benchmark that is asked for."""
     arguments = _parser().parse_args(argv)
     kinds = {"crispri": crispri.run, "folds": _folds, "enrichment": enrichment.run, "discovery": discovery.run}
-    if arguments.kind not in ("folds", "discovery"):
+    if arguments.kind != "discovery":
         return kinds[arguments.kind](arguments)
 
     from seqexp.core.lock import own_folder
 
     with own_folder(arguments.out):
-        return kinds[arguments.kind](arguments)
+        return discovery.run(arguments)
 
 
 def _folds(arguments: argparse.Namespace) -> int:
-    """Fit every config on every split, print the table, write it."""
-    from seqexp.api.finish import finish_run
-    from seqexp.core.errors import SeqexpError
-    from seqexp.core.files import atomic_path
-    from seqexp.histology.benchmark.folds import fold_table, read_metrics
-    from seqexp.training.fit import run_fit
+    """Fit every config on every split, print the table and what failed."""
+    from seqexp.api.folds import run_folds
 
-    runs: dict[str, dict[str, dict[str, Any]]] = {}
-    failed = []
-    for config in arguments.config:
-        for split in arguments.splits:
-            folder = arguments.out / Path(config).stem / split.replace("/", "_")
-            overrides = [f"--data.init_args.dataset={arguments.dataset}", f"--data.init_args.split={split}"]
-            try:
-                if not (folder / "metrics.json").is_file():
-                    print(f"{config} on {split}: {folder}", flush=True)
-                    run_fit(folder, [config], overrides, overwrite=True)
-                    finish_run(folder)
-                runs.setdefault(Path(config).stem, {})[split] = read_metrics(folder)
-            except SeqexpError as error:
-                failed.append(f"{config} on {split}: {error}")
-    if runs:
-        table = fold_table(runs)
-        with atomic_path(arguments.out / "folds.tsv") as temporary:
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="NaN")
+    folds = run_folds(arguments.config, arguments.dataset, arguments.splits, arguments.out)
+    if folds.table is not None:
         print("mean over genes of Pearson r on the test slides")
-        print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"))
-        print(f"wrote {arguments.out / 'folds.tsv'}")
-    for line in failed:
+        print(folds.table.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"))
+        print(f"wrote {folds.path}")
+    for line in folds.failed:
         print(f"failed: {line}", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if folds.failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
