@@ -1,10 +1,8 @@
-"""What a DNA network says of given windows: predictions with their units, masks and samples, in memory and as files."""
+"""What a DNA network says of given windows: predictions with their units, masks and samples."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,18 +13,12 @@ from torch.utils.data import DataLoader, Subset
 from seqexp.api.parts import Parts, Rows
 from seqexp.api.request import Given
 from seqexp.core.errors import ConfigError, DataError
-from seqexp.core.files import atomic_dir, sha256_of
 from seqexp.dna.elements.bin_scores import BinScores
-from seqexp.dna.elements.calling import call_elements
-from seqexp.dna.elements.files import write_element_files
 from seqexp.dna.loaders.batch import collate
 from seqexp.objectives.contracts import Samples
 from seqexp.objectives.transforms import TargetTransform
 from seqexp.training.asking import ask
-from seqexp.training.predict import write_predictions
 from seqexp.training.run import Run
-
-TABLE = "predictions.tsv"
 
 
 @dataclass(frozen=True)
@@ -37,8 +29,8 @@ class Answer:
     ----------
     table : DataFrame
         id, (gene_name,) chrom, start, end, strand, seen, then ``prediction`` in the unit of column ``unit`` and
-        ``prediction_raw`` in that of ``raw_unit``; with samples ``sample_mean`` and ``sample_sd`` in ``unit``. Several
-        targets have columns of their own, such as ``prediction_NAME``.
+        ``prediction_raw`` in that of ``raw_unit``; with samples ``sample_mean`` and ``sample_sd`` (n - 1) in ``unit``.
+        Several targets have columns of their own, such as ``prediction_NAME``.
     masks : BinScores, optional
         Of a network that selects; gene orientation.
     samples : float32 array (S, R, G), optional
@@ -142,48 +134,6 @@ def mask_set(given: Given, values: NDArray[np.float32]) -> BinScores:
     return BinScores(ids, windows, values, bin_bp, sizes, tss_offset_bp=given.dataset.tss_bp)
 
 
-def identity_of(run: Run, given: Given, num_samples: int) -> str:
-    """What is asked of which checkpoint: 64 hexadecimal digits."""
-    digest = hashlib.sha256(sha256_of(run.checkpoint).encode())
-    for part in (given.laid.frame.to_csv(), given.dataset.covariates.tobytes().hex(), str(num_samples)):
-        digest.update(part.encode())
-    tracks = getattr(given.dataset.source, "tracks", None)
-    for path in (given.bases.path, *getattr(tracks, "paths", {}).values()):
-        digest.update(str(path).encode())
-    return digest.hexdigest()
-
-
-def write_answer(found: Answer, folder: Path, budget_fraction: float) -> list[str]:
-    """Write everything into a folder, whole or not at all; the table comes last.
-
-    Parameters
-    ----------
-    found : Answer
-    folder : Path
-    budget_fraction : float
-        Share of all base pairs kept as elements.
-
-    Returns
-    -------
-    list of str
-        A line per file.
-    """
-    told = []
-    with atomic_dir(folder, TABLE) as temporary:
-        if found.masks is not None:
-            budget_bp = int(budget_fraction * found.masks.values.size * found.masks.bin_bp)
-            elements = call_elements(found.masks, budget_bp=budget_bp)
-            found.masks.save(temporary / "masks.npz")
-            files = write_element_files(found.masks, elements, temporary)
-            told = ["masks.npz", *(str(replace(file, path=Path(file.path.name))) for file in files)]
-        if found.samples is not None:
-            ids = found.table["id"].to_numpy(np.str_)
-            np.savez_compressed(temporary / "samples.npz", samples=found.samples, ids=ids, unit=found.table["unit"][0])
-            told.append("samples.npz")
-        write_predictions(found.table, temporary / TABLE)
-    return [f"{TABLE} ({len(found.table):,} predictions)", *told]
-
-
 def _table(
     run: Run, given: Given, prediction: NDArray, samples: NDArray | None, *, names: tuple[str, ...]
 ) -> pd.DataFrame:
@@ -196,7 +146,8 @@ def _table(
             columns[f"prediction_raw{suffix}"] = np.float32(run.transform.uncurved(prediction[:, number]))
         if samples is not None:
             columns[f"sample_mean{suffix}"] = samples[:, :, number].mean(axis=0)
-            columns[f"sample_sd{suffix}"] = samples[:, :, number].std(axis=0)
+            spread = samples[:, :, number].std(axis=0, ddof=1) if len(samples) > 1 else np.nan
+            columns[f"sample_sd{suffix}"] = spread
     table = given.laid.frame.assign(seen=given.seen, **columns, unit=run.transform.unit)
     return table.assign(raw_unit=run.transform.raw_unit)
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqexp.api.answer import TABLE, Answer, answer, identity_of, require_able, write_answer
+from seqexp.api.answer import Answer, answer, require_able
+from seqexp.api.files import TABLE, identity_of, write_answer
 from seqexp.api.parts import kept_parts
 from seqexp.api.request import Request, resolve
 from seqexp.core.errors import ConfigError, DataError

@@ -59,7 +59,7 @@ def test_samples_do_not_depend_on_the_batch(sampling: Path, tmp_path: Path) -> N
     np.testing.assert_allclose(one["samples"], other["samples"], rtol=1e-5)
     table = pd.read_csv(tmp_path / "a" / "predictions.tsv", sep="\t")
     np.testing.assert_allclose(table["sample_mean"], one["samples"][:, :, 0].mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(table["sample_sd"], one["samples"][:, :, 0].std(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(table["sample_sd"], one["samples"][:, :, 0].std(axis=0, ddof=1), rtol=1e-5)
     in_python = seqexp.load(sampling).predict(["G001", "G051", "G012"], num_samples=5)
     np.testing.assert_allclose(in_python["sample_sd"], table["sample_sd"], rtol=1e-5)
 
