@@ -47,8 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     "histology.evaluation": {"core", "objectives", "loading", "training", "histology.slides", "histology.loaders"},
     "histology.benchmark": {"core", "histology.evaluation"},
     "report": {"core", "dna.evaluation", "dna.benchmark", "histology.evaluation"},
-    "api": {"core", "objectives", "training", "report", "dna.genome", "dna.loaders", "dna.elements", "dna.evaluation"}
-    | {"histology.loaders", "histology.evaluation", "histology.benchmark"},
+    "api": {"core", "objectives", "loading", "training", "report", "dna.genome", "dna.loaders", "dna.elements"}
+    | {"dna.evaluation", "histology.slides", "histology.loaders", "histology.evaluation", "histology.benchmark"},
     "cli": {"core", "recipes", "layers.scans", "objectives", "training", "report", "api"}
     | {
         "dna.genome",

@@ -23,32 +23,48 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def fit(argv: list[str]) -> int:
-    """Train a model from a config and finish its run folder."""
-    parser = _parser("fit", "Train a model from a config and finish its run folder.")
+    """Train a model and finish its run folder."""
+    parser = _parser(
+        "fit",
+        "Train a model and finish its run folder: of a config, or with --dataset alone of the generic config for such "
+        "data, whose tracks, contacts, covariates and targets (or genes and features) are those of the data.",
+    )
     parser.add_argument(
         "-c", "--config", action="append", default=[], help="file, or name of a shipped config such as dna/yeast.yaml"
     )
-    parser.add_argument("--run-dir", type=Path, help="run folder (default: runs/ and the name of the last config)")
+    parser.add_argument("--dataset", type=Path, help="dataset.yaml or slides.yaml, or its folder, over the config's")
+    parser.add_argument(
+        "--window-bp",
+        type=int,
+        help="length of the windows, half of it upstream of the TSS; made a multiple of the bins, which is told",
+    )
+    parser.add_argument(
+        "--run-dir", type=Path, help="run folder (default: runs/ and the name of the last config, or of the data set)"
+    )
     parser.add_argument("--resume", action="store_true", help="continue the run in the folder from its last checkpoint")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
     parser.add_argument("--finish", choices=("true", "false"), default="true", help="evaluate and report afterwards")
     parser.add_argument("--help-settings", action="store_true", help="print every setting with its type and exit")
     arguments, overrides = parser.parse_known_args(argv)
-    if not (arguments.config or arguments.resume or arguments.help_settings):
-        parser.error("give --config, or --resume with --run-dir")
-    if arguments.resume and not (arguments.run_dir or arguments.config):
+    if not (arguments.config or arguments.dataset or arguments.resume or arguments.help_settings):
+        parser.error("give --config or --dataset, or --resume with --run-dir")
+    if arguments.resume and not (arguments.run_dir or arguments.config or arguments.dataset):
         parser.error("--resume needs --run-dir")
-    run_dir = arguments.run_dir or Path("runs", Path((arguments.config or ["run"])[-1]).stem)
-
     if arguments.help_settings:
         from seqexp.training.config import RunConfig
 
         RunConfig(["--help"])  # prints and exits
 
+    from seqexp.api.generic import asked_for
     from seqexp.training.fit import run_fit
 
+    goes_on = arguments.resume and arguments.run_dir is not None
+    asked = asked_for(arguments.config, arguments.dataset, arguments.window_bp, flags=overrides, keeps_config=goes_on)
+    for note in asked.notes:
+        print(note)
+    run_dir = arguments.run_dir or Path("runs", asked.name)
     try:
-        trainer = run_fit(run_dir, arguments.config, overrides, arguments.overwrite, resume=arguments.resume)
+        trainer = run_fit(run_dir, asked.configs, asked.flags, arguments.overwrite, resume=arguments.resume)
     except KeyboardInterrupt:
         print(f"stopped; continue with: seqexp fit --run-dir {run_dir} --resume", file=sys.stderr)
         raise

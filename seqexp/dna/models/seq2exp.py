@@ -142,6 +142,8 @@ class Seq2Exp(nn.Module):
             if self.training:
                 self.selector.evidence.observe(lesson)
             penalties["signal"] = self.selector.evidence.agreement(lesson)
+        elif not self.selector.num_tracks:
+            penalties["signal"] = hidden.new_zeros(())  # without tracks there is nothing to learn of them
         return regression(output, batch, self.loss, penalties)
 
     def _predict(self, batch: SequenceBatch, mask: Tensor | None = None) -> tuple[ModelOutput, Selection, Tensor]:

@@ -260,7 +260,9 @@ def test_motif_filters_start_from_what_stands_out_where_a_track_is_open() -> Non
 def test_works_without_tracks() -> None:
     net, batch = network(num_tracks=0), make_batch(0)
     assert net(batch).prediction.shape == (ROWS, 1)
-    assert set(net.losses(batch).penalties) == {"kl", "kept", "kept_bp", "contiguity"}
+    penalties = net.losses(batch).penalties
+    assert set(penalties) == {"kl", "kept", "kept_bp", "contiguity", "signal"}
+    assert float(penalties["signal"]) == 0  # there is nothing to learn of tracks
     assert net.select(batch).signal_logit.eq(0).all()
 
 
