@@ -120,7 +120,7 @@ def element_shapes(shapes: pd.DataFrame) -> Figure:
             axis.hist(values[is_test], edges, color=MODEL, label="test genes")
             axis.set_ylabel("elements")
         left.set(xscale="log", xlabel="length (bp)", title="Length of elements")
-        left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if longest < 20 * shortest else (1, 3)))
         left.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         left.minorticks_off()
         right.set(xlabel="distance from the TSS (bp), upstream negative", title="Distance from the TSS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -62,14 +63,18 @@ def _row(shapes: pd.DataFrame, num_genes: int) -> dict[str, Any]:
     distance = shapes["tss_distance_bp"].abs()
     return {
         "genes": num_genes,
-        "genes without": num_genes - int(shapes["gene_id"].nunique()),
+        "genes without any": num_genes - int(shapes["gene_id"].nunique()),
         "elements": len(shapes),
         "base pairs": int(shapes["length_bp"].sum()),
-        "median length (bp)": _median(shapes["length_bp"]),
+        "median length (bp)": _told(_median(shapes["length_bp"])),
         "quartiles of it (bp)": f"{low:,.0f} to {high:,.0f}" if len(shapes) else "not defined",
-        "median distance to the TSS (bp)": _median(distance),
+        "median distance to the TSS (bp)": _told(_median(distance)),
         "within 1 kb of the TSS": f"{(distance <= NEAR_BP).mean():.1%}" if len(shapes) else "not defined",
     }
+
+
+def _told(bases: float) -> str:
+    return "not defined" if math.isnan(bases) else f"{bases:,.0f}"
 
 
 def _median(values: pd.Series) -> float:

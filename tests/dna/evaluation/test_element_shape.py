@@ -47,7 +47,7 @@ def test_table_counts_genes_without_elements() -> None:
     scores = scores.with_values(own, "mask")
     table = shape_table(element_shapes(call_elements(scores, threshold=0.6), scores), scores).set_index("elements of")
     assert table["genes"].to_dict() == {"all genes": 4, "training genes": 1, "validation genes": 1, "test genes": 2}
-    assert table["genes without"].to_dict()["test genes"] == 1
+    assert table["genes without any"].to_dict()["test genes"] == 1
     assert table.loc["all genes", "elements"] == table["elements"].iloc[1:].sum()
     assert table.loc["all genes", "base pairs"] == table["base pairs"].iloc[1:].sum()
 
@@ -58,4 +58,4 @@ def test_no_element_at_all() -> None:
     assert np.isnan(shape_metrics(shapes)["element_length_bp_median"])
     table = shape_table(shapes, scores).set_index("elements of")
     assert table.loc["all genes", "within 1 kb of the TSS"] == "not defined"
-    assert table.loc["all genes", "genes without"] == 4
+    assert table.loc["all genes", "genes without any"] == 4
