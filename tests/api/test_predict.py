@@ -121,6 +121,25 @@ def test_masks_and_elements(selecting: Path, own: pd.DataFrame, tmp_path: Path) 
         np.testing.assert_allclose(track.values("chr1", start, start + 512)[16::32], in_order, rtol=1e-5)
 
 
+def test_every_kind_of_gene_file(reading: Path, tmp_path: Path) -> None:
+    """GTF, BED and a table with start and end lay the windows of the run's own table."""
+    genes = pd.read_csv(reading.parent / "data" / "genes.tsv", sep="\t").iloc[[3, 12, 51]]
+    is_reverse = genes["strand"] == "-"
+    start = np.where(is_reverse, genes["tss"] - 99, genes["tss"])
+    rows = list(zip(genes["chrom"], start, start + 100, genes["gene_id"], genes["strand"]))
+    gtf = [f'{c}\tx\tgene\t{s + 1}\t{e}\t.\t{strand}\t.\tgene_id "{name}";' for c, s, e, name, strand in rows]
+    (tmp_path / "g.gtf").write_text("\n".join(gtf) + "\n")
+    (tmp_path / "g.bed").write_text("".join(f"{c}\t{s}\t{e}\t{name}\t0\t{strand}\n" for c, s, e, name, strand in rows))
+    table = pd.DataFrame(rows, columns=["chrom", "start", "end", "gene_id", "strand"])
+    table.to_csv(tmp_path / "g.tsv", sep="\t", index=False)
+    own = predict_run(Run.open(reading)).set_index("gene_id").loc[genes["gene_id"]]
+    for name in ("g.gtf", "g.bed", "g.tsv"):
+        found = predicted(reading, tmp_path / name.replace(".", "_"), "--genes", tmp_path / name)
+        assert found.index.tolist() == own.index.tolist()
+        assert found[["chrom", "start", "end", "strand"]].equals(own[["chrom", "start", "end", "strand"]]), name
+        assert found["seen"].tolist() == ["train", "train", "no"]
+
+
 def test_a_network_without_selector_writes_a_table_alone(reading: Path, tmp_path: Path) -> None:
     predicted(reading, tmp_path / "out", "--genes", "G001")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.tsv"]
