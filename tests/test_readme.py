@@ -1,7 +1,7 @@
 """README and tutorials say what is true: every block runs, word for word, on tiny data.
 
-Two things differ from typing the commands: trainings end after one epoch (``QUICK``), and what installs software,
-fetches data or takes minutes is not run but checked (``NOT_RUN``).
+Three things differ from typing them: trainings end after one epoch (``QUICK``), reports leave their figures out,
+and what installs software, fetches data or takes minutes is not run but checked (``NOT_RUN``).
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from document import Reader
+from document import Reader, blocks
 from tiny_cells import write_my_cells, write_my_slides
 
 from seqexp.cli import demo
 from seqexp.cli.main import COMMANDS, main
 from seqexp.core.resources import shipped_folder
 from seqexp.recipes.schema import find_recipe
+from seqexp.report import page
 from seqexp.training import fit
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +60,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     write_my_cells(folder / "my_cells")
     write_my_slides(folder / "my_slides")
+    described = next(block for block in blocks(README.read_text()) if block.kind == "yaml")
+    (folder / str(described.file)).write_text(described.text)  # later pages begin where the first ones end
     return folder
 
 
@@ -73,6 +76,7 @@ def reader(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         return train(run_dir, configs, [*overrides, *QUICK], *args, **options)
 
     monkeypatch.setattr(fit, "run_fit", quick_fit)
+    monkeypatch.setattr(page, "to_svg", lambda figure, *_: "<svg/>")
 
     def run(command: list[str]) -> None:
         for first, check in NOT_RUN.items():
@@ -90,11 +94,24 @@ def reader(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     return Reader(run, lambda: "".join(capsys.readouterr()))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_and_names_exist(page: Path) -> None:
-    text = page.read_text()
+@pytest.mark.parametrize("path", [README, *TUTORIALS], ids=lambda path: path.stem)
+def test_page_does_what_it_says(reader: Reader, path: Path) -> None:
+    reader.follow(path.read_text(), path.name)
+
+
+def test_readme_without_tracks(reader: Reader) -> None:
+    """The same words on DNA alone: the line of the tracks is left out, as the README says."""
+    text = README.read_text()
+    assert text.count("\ntracks: ") == 1
+    reader.follow(re.sub(r"^tracks: .*\n", "", text, flags=re.MULTILINE), "README.md without tracks")
+    assert Path("runs/my_cells/report.html").is_file()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_links_and_names_exist(path: Path) -> None:
+    text = path.read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert [link for link in links if not (path.parent / link).exists()] == []
     used = re.findall(r"`seqexp ([a-z-]+)", text)
     assert set(used) <= set(COMMANDS)
     configs = set(re.findall(r"\b(?:dna|histology|baselines|benchmarks|base|encoders)/\w+\.yaml", text))

@@ -42,7 +42,7 @@ def write_my_slides(folder: Path) -> Path:
     """Four small sections of three patients: image, counts and spots of each; no ``slides.yaml``."""
     folder.mkdir()
     for seed, name in enumerate(SECTIONS):
-        write_section(folder, name, seed)
+        write_section(folder, name, seed, num_columns=5, num_rows=4)
     return folder
 
 

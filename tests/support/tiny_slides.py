@@ -14,21 +14,22 @@ SECTIONS = {"A1": "A", "A2": "A", "B1": "B", "C1": "C"}
 WIDTH, HEIGHT = (COLUMNS + 1) * PITCH_PX, (ROWS + 1) * PITCH_PX
 
 
-def image(seed: int) -> np.ndarray:
-    """Pink tissue in the middle on white glass, noise everywhere, (HEIGHT, WIDTH, 3) uint8."""
+def image(seed: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """Pink tissue in the middle on white glass, noise everywhere, (height, width, 3) uint8."""
     rng = np.random.default_rng(seed)
-    pixels = np.full((HEIGHT, WIDTH, 3), 245.0)
+    pixels = np.full((height, width, 3), 245.0)
     pixels[20:-20, 20:-20] = (200, 120, 180)
     return np.clip(pixels + rng.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
 
 
-def write_section(folder: Path, name: str, seed: int) -> None:
+def write_section(folder: Path, name: str, seed: int, *, num_columns: int = COLUMNS, num_rows: int = ROWS) -> None:
     """Image, counts and spot positions of one section."""
     rng = np.random.default_rng(seed)
-    Image.fromarray(image(seed)).save(folder / f"{name}.png")
-    columns, rows = (grid.ravel() for grid in np.meshgrid(np.arange(1, COLUMNS + 1), np.arange(1, ROWS + 1)))
+    pixels = image(seed, (num_columns + 1) * PITCH_PX, (num_rows + 1) * PITCH_PX)
+    Image.fromarray(pixels).save(folder / f"{name}.png")
+    columns, rows = (grid.ravel() for grid in np.meshgrid(np.arange(1, num_columns + 1), np.arange(1, num_rows + 1)))
     names = [f"{x}x{y}" for x, y in zip(columns, rows, strict=True)]
-    rates = np.outer(1 + columns / COLUMNS, np.geomspace(20, 0.2, GENES))
+    rates = np.outer(1 + columns / num_columns, np.geomspace(20, 0.2, GENES))
     counts = pd.DataFrame(rng.poisson(rates), index=names, columns=[f"GENE{g}" for g in range(GENES)])
     counts.to_csv(folder / f"{name}.tsv", sep="\t")
     spots = pd.DataFrame(
