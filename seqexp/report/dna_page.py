@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from seqexp.dna.evaluation.results import ElementFindings, RunResults
-from seqexp.report import figures
+from seqexp.report import dna_figures as figures
 from seqexp.report.page import Section, tile, write_page
 from seqexp.report.sections import baselines_section, record_section, sampling_sections, training_sections
 from seqexp.report.trackview import gene_view, told

@@ -1,9 +1,8 @@
-"""Figures of a DNA run: learning curves, predicted against measured, baselines, precision-recall."""
+"""Figures that pages of every kind have: learning curves, bars with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 _COLOURS = {"model": MODEL, "macs3": PEAKS, "threshold on": PEAKS, "peaks of": PEAKS, "best track": TRACKS[1]}
 _COLOURS |= {"signal": SIGNAL, "truth": TRUTH}
-_TIED = 0.02  # share of recall in one step from which a ranking is said to end before it
 
 
 def colour_of(name: str) -> str:
@@ -23,14 +21,16 @@ def colour_of(name: str) -> str:
     return next((colour for key, colour in _COLOURS.items() if key in name.lower()), BASELINE)
 
 
-def learning_curves(log: pd.DataFrame) -> Figure:
+def learning_curves(log: pd.DataFrame, kept_epoch: int | None = None) -> Figure:
     """Loss and validation Pearson per epoch.
 
     Parameters
     ----------
     log : DataFrame
         One row per logged step with columns ``epoch`` and any of ``train_loss``, ``val_loss``, and ``val_pcc_mean``
-        (runs on slides) or ``val_pearson``.
+        (mean correlation inside groups of rows) or ``val_pearson``.
+    kept_epoch : int, optional
+        Epoch of the checkpoint that was kept, marked in both panels.
     """
     with house_style():
         figure = new_figure(7.2, 2.6)
@@ -43,7 +43,6 @@ def learning_curves(log: pd.DataFrame) -> Figure:
                     series.index, series.to_numpy(), color=colour, label=name.replace("_loss", ""), marker=".", ms=4
                 )
         left.set(xlabel="epoch", ylabel="loss", title="Loss")
-        left.legend()
         shown = "val_pcc_mean" if "val_pcc_mean" in per_epoch else "val_pearson"
         if shown in per_epoch:
             series = per_epoch[shown].dropna()
@@ -54,79 +53,13 @@ def learning_curves(log: pd.DataFrame) -> Figure:
                 right.annotate(
                     f"best {series[best]:.3f}", (best, series[best]), xytext=(4, -12), textcoords="offset points"
                 )
-        right.set(xlabel="epoch", ylabel="mean r inside slides" if "pcc" in shown else "Pearson r", title="Validation")
+        right.set(xlabel="epoch", ylabel="mean r inside groups" if "pcc" in shown else "Pearson r", title="Validation")
+        if kept_epoch is not None:
+            left.axvline(kept_epoch, color=MODEL, lw=0.9, ls=":", zorder=0, label="kept")
+            right.axvline(kept_epoch, color=MODEL, lw=0.9, ls=":", zorder=0)
+        left.legend()
         for axis in (left, right):
             axis.xaxis.get_major_locator().set_params(integer=True)
-    return figure
-
-
-def predicted_against_measured(
-    predictions: pd.DataFrame, unit: str, metrics: dict[str, Any], target: str = ""
-) -> Figure:
-    """Scatter of held-out predictions, one panel for validation and one for test.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Columns ``split``, ``target`` and ``prediction``, both in ``unit``; with a name, ``target_NAME`` and so on.
-    unit : str
-        Unit of the axes, for example ``log2(TPM+1)``.
-    metrics : dict
-        Flat metrics; ``<split>_pearson`` with ``_low`` and ``_high`` are printed in the panels.
-    target : str
-        Name of one of several targets, whose metrics have its name behind them.
-    """
-    name = f"_{target}" if target else ""
-    with house_style():
-        figure = new_figure(7.2, 3.5)
-        for axis, split in zip(figure.subplots(1, 2, sharex=True, sharey=True), ("val", "test")):
-            part = predictions[predictions["split"] == split]
-            limits = np.nanpercentile(predictions[[f"target{name}", f"prediction{name}"]].to_numpy(float), [0, 100])
-            axis.plot(limits, limits, color="#cccccc", lw=0.8, zorder=0)
-            axis.scatter(
-                part[f"target{name}"], part[f"prediction{name}"], s=8, alpha=0.45, color=MODEL, lw=0, rasterized=True
-            )
-            r, low, high = (metrics.get(f"{split}_pearson{name}{end}", float("nan")) for end in ("", "_low", "_high"))
-            what = f"{target}, {split}" if target else {"val": "Validation", "test": "Test"}[split]
-            title = f"{what}  r = {r:.3f}" if np.isfinite(r) else f"{what}  r not defined"
-            axis.set_title(title + (f"  [{low:.3f}, {high:.3f}]" if np.isfinite(low) else ""))
-            axis.set_xlabel(f"measured {unit}")
-            axis.text(0.02, 0.97, f"n = {len(part)}", transform=axis.transAxes, va="top", color="#555555")
-        figure.axes[0].set_ylabel(f"predicted {unit}")
-    return figure
-
-
-def element_shapes(shapes: pd.DataFrame) -> Figure:
-    """How long elements are and how far from the TSS, for all genes and for test genes.
-
-    Parameters
-    ----------
-    shapes : DataFrame
-        Columns ``split``, ``length_bp`` and ``tss_distance_bp`` (negative upstream).
-    """
-    from matplotlib.ticker import LogLocator
-
-    with house_style():
-        figure = new_figure(7.2, 2.6)
-        left, right = figure.subplots(1, 2)
-        is_test = (shapes["split"] == "test").to_numpy()
-        length = shapes["length_bp"].to_numpy(float)
-        shortest, longest = (float(length.min()), float(length.max())) if len(length) else (1.0, 10.0)
-        lengths = np.geomspace(shortest, max(longest, shortest + 1) * 1.001, 30)
-        distance = shapes["tss_distance_bp"].to_numpy(float)
-        reach = float(np.abs(distance).max(initial=1.0))
-        for axis, values, edges in ((left, length, lengths), (right, distance, np.linspace(-reach, reach, 42))):
-            axis.hist(values, edges, color=BASELINE, label="all genes")
-            axis.hist(values[is_test], edges, color=MODEL, label="test genes")
-            axis.set_ylabel("elements")
-        left.set(xscale="log", xlabel="length (bp)", title="Length of elements")
-        left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if longest < 20 * shortest else (1, 3)))
-        left.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-        left.minorticks_off()
-        right.set(xlabel="distance from the TSS (bp), upstream negative", title="Distance from the TSS")
-        right.xaxis.set_major_formatter(lambda x, _: f"{int(x):,}")
-        right.locator_params(axis="x", nbins=5)
-        right.legend()
     return figure
 
 
@@ -155,34 +88,4 @@ def interval_bars(rows: pd.DataFrame, title: str, xlabel: str) -> Figure:
         axis.set_xlim(min(0.0, float(np.nanmin(np.r_[values, 0.0])) * 1.15), edge * 1.14)
         axis.axvline(0, color="#666666", lw=0.8)
         axis.set(title=title, xlabel=xlabel)
-    return figure
-
-
-def precision_recall(curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]], prevalence: float) -> Figure:
-    """Precision against recall of planted elements; the area under each line is its average precision.
-
-    Parameters
-    ----------
-    curves : mapping
-        Name to (recall, precision, average precision); a precision holds from the recall before it (0 for the first) to
-        its own. A dot marks where a ranking ends: what lies beyond is tied, and any order of it as good as chance.
-    prevalence : float
-        Precision of a random ranking.
-    """
-    with house_style():
-        figure = new_figure(4.6, 4.2)
-        axis = figure.subplots()
-        axis.axhline(prevalence, color="#bbbbbb", lw=0.8, ls="--", label=f"random  {prevalence:.3f}")
-        for name, (recall, precision, area) in curves.items():
-            edges = np.repeat(np.concatenate([[0.0], recall]), 2)[1:-1]
-            (line,) = axis.plot(
-                edges, np.repeat(precision, 2), color=colour_of(name), label=f"{name}  {area:.3f}", lw=1.6
-            )
-            if len(recall) > 1 and recall[-1] - recall[-2] > _TIED:
-                line.set(marker="o", markersize=4.5, markevery=[2 * len(recall) - 3])
-        axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title="Planted elements (area)")
-        handles, labels = axis.get_legend_handles_labels()
-        axis.legend(
-            handles[1:] + handles[:1], labels[1:] + labels[:1], loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2
-        )
     return figure

@@ -36,7 +36,11 @@ def training_sections(log: pd.DataFrame | None, kept: Mapping[str, Any] | None =
             best = {"min": "lowest", "max": "highest"}[kept["mode"]]
             rows.append((f"{best} {kept['monitor']}", f"{kept['value']:.4g}"))
         section.add_table(pd.DataFrame(rows, columns=["checkpoint kept", "value"]))
-    return [section if log is None or not len(log) else section.add_figure(figures.learning_curves(log))]
+    return [
+        section
+        if log is None or not len(log)
+        else section.add_figure(figures.learning_curves(log, (kept or {}).get("epoch")))
+    ]
 
 
 def baselines_section(models: pd.DataFrame, title: str, xlabel: str, text: str, *, unit: str = "") -> Section:

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score
 from seqexp.dna.evaluation.results import GeneView
 from seqexp.dna.evaluation.truth import curve
 from seqexp.dna.genome.gene_models import GeneModel
-from seqexp.report import figures
+from seqexp.report import dna_figures, figures
 from seqexp.report.genes_row import MOST_LANES, lanes_of
 from seqexp.report.page import Section, tile, write_page
 from seqexp.report.sections import record_section, training_sections
@@ -31,7 +31,7 @@ def predictions() -> pd.DataFrame:
 
 def test_page_is_self_contained_and_escaped(tmp_path):
     section = Section("fit", "Fit <1>", notes=["a & b"])
-    section.add_figure(figures.predicted_against_measured(predictions(), "log2(TPM+1)", {"test_pearson": 0.5}))
+    section.add_figure(dna_figures.predicted_against_measured(predictions(), "log2(TPM+1)", {"test_pearson": 0.5}))
     section.add_table(pd.DataFrame({"name": ["<script>"], "r": [0.5], "n": [1234]}))
     path = write_page(tmp_path / "r.html", "T", "lead", [tile("r", 0.5, 0.4, 0.6)], sections=[section], footer="end")
     text = path.read_text()
@@ -44,7 +44,7 @@ def test_page_is_self_contained_and_escaped(tmp_path):
 
 def test_scatter_prints_correlation_and_count():
     metrics = {"test_pearson": 0.512, "test_pearson_low": 0.4, "test_pearson_high": 0.6, "val_pearson": float("nan")}
-    svg = to_svg(figures.predicted_against_measured(predictions(), "log2(TPM+1)", metrics))
+    svg = to_svg(dna_figures.predicted_against_measured(predictions(), "log2(TPM+1)", metrics))
     assert "r = 0.512  [0.400, 0.600]" in svg
     assert svg.count("n = 30") == 2
 
@@ -63,6 +63,9 @@ def test_learning_curves_mark_the_best_epoch():
         {"epoch": [0, 1, 2], "train_loss": [3.0, 2, 1], "val_loss": [3.0, 2, 2], "val_pearson": [0.1, 0.6, 0.5]}
     )
     assert "best 0.600" in to_svg(figures.learning_curves(log))
+    marked = figures.learning_curves(log, kept_epoch=2)  # another figure than Pearson r may have chosen it
+    assert all(2 in [line.get_xdata()[0] for line in axis.get_lines() if line.get_ls() == ":"] for axis in marked.axes)
+    assert "kept" in to_svg(marked)
 
 
 def drawn_areas(figure) -> dict[str, tuple[float, float]]:
@@ -90,7 +93,7 @@ def test_the_area_that_is_drawn_is_the_one_that_is_printed(num_planted):
         "flat": np.zeros(20_000),
     }
     curves = {name: curve(values.reshape(20, -1), is_planted.reshape(20, -1)) for name, values in scores.items()}
-    figure = figures.precision_recall(curves, is_planted.mean())
+    figure = dna_figures.precision_recall(curves, is_planted.mean())
     for name, (printed, drawn) in drawn_areas(figure).items():
         wanted = average_precision_score(is_planted, scores[name])
         assert drawn == pytest.approx(wanted, abs=1e-9)
@@ -104,7 +107,7 @@ def test_peaks_fall_to_chance_where_they_end():
     """Peaks of one score: one operating point, then the line of a random order; a dot marks the point."""
     is_planted, in_peaks = np.zeros(1000, dtype=bool), np.zeros(1000)
     is_planted[:100], in_peaks[40:140] = True, 1.0  # 60 of 100 planted bins in 100 bins of peaks
-    figure = figures.precision_recall({"MACS3 peaks": curve(in_peaks[None], is_planted[None])}, 0.1)
+    figure = dna_figures.precision_recall({"MACS3 peaks": curve(in_peaks[None], is_planted[None])}, 0.1)
     line = next(line for line in figure.axes[0].get_lines() if line.get_label().startswith("MACS3"))
     np.testing.assert_allclose(line.get_xydata(), [[0, 0.6], [0.6, 0.6], [0.6, 0.1], [1, 0.1]])
     assert line.get_markevery() == [1]
@@ -113,7 +116,7 @@ def test_peaks_fall_to_chance_where_they_end():
 
 def test_precision_recall_names_areas():
     points = (np.array([0.5, 1.0]), np.array([0.8, 0.3]), 0.55)
-    figure = figures.precision_recall({"model": points}, 0.05)
+    figure = dna_figures.precision_recall({"model": points}, 0.05)
     assert drawn_areas(figure)["model"] == pytest.approx((0.55, 0.55))
     svg = to_svg(figure)
     assert "model  0.550" in svg
@@ -181,8 +184,8 @@ def test_every_figure_says_what_it_shows(tmp_path):
     assert svg.startswith('<svg role="img" aria-label="Loss: loss against epoch; Validation: Pearson r against epoch"')
     assert to_svg(gene_view(view()), 'a "b" & c').startswith('<svg role="img" aria-label="a &quot;b&quot; &amp; c"')
     shapes = pd.DataFrame({"split": ["test"], "length_bp": [100], "tss_distance_bp": [-40]})
-    assert "length (bp)" in to_svg(figures.element_shapes(shapes))
-    assert "elements" in to_svg(figures.element_shapes(shapes.iloc[:0]))
+    assert "length (bp)" in to_svg(dna_figures.element_shapes(shapes))
+    assert "elements" in to_svg(dna_figures.element_shapes(shapes.iloc[:0]))
 
 
 def test_what_is_not_defined_is_said_so(tmp_path):

@@ -19,7 +19,7 @@ from seqexp.training.run import Run
 PACKAGE = Path(__file__).resolve().parents[2] / "seqexp"
 HELPERS = Path(__file__).parent / "helpers"
 CONFIG = str(HELPERS / "tiny.yaml")
-SHARED = [PACKAGE / "report" / name for name in ("page.py", "sections.py")]
+SHARED = [PACKAGE / "report" / name for name in ("page.py", "sections.py", "figures.py", "style.py")]
 WING_WORDS = re.compile(
     r"(?<![a-z])(masks?|selectors?|slides?|spots?|genes?|patch(es)?|tissue|dna|histology|patients?|chromosomes?)(?![a-z]|\.npz)"
 )

@@ -14,7 +14,7 @@ from seqexp.dna.evaluation.accuracy import accuracy, controls, target_table
 from seqexp.dna.evaluation.collect import Collected
 from seqexp.dna.evaluation.naive import beside_baselines
 from seqexp.dna.evaluation.views import LEVELS, choose_genes
-from seqexp.report import figures
+from seqexp.report import dna_figures
 from seqexp.report.style import to_svg
 
 NAMES = ("liver", "K562 rep 1")
@@ -62,7 +62,7 @@ def test_each_target_and_all_together(collected: Collected) -> None:
     assert table is not None
     assert table["target"].tolist() == [*NAMES, "mean over targets"]
     assert table["test r"].tolist() == pytest.approx([*r, np.mean(r)])
-    svg = to_svg(figures.predicted_against_measured(collected.predictions, "log2(TPM + 1)", metrics, NAMES[1]))
+    svg = to_svg(dna_figures.predicted_against_measured(collected.predictions, "log2(TPM + 1)", metrics, NAMES[1]))
     assert f"K562 rep 1, test  r = {r[1]:.3f}" in svg
 
 
