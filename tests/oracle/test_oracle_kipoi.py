@@ -6,6 +6,7 @@ The extra does not install on every Python: without it this file is skipped, and
 from __future__ import annotations
 
 import sys
+import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,9 @@ from seqexp.dna.loaders.data import SequenceData
 from seqexp.dna.loaders.kipoi import from_kipoiseq, kipoi_intervals, kipoi_windows, to_kipoiseq
 from seqexp.dna.loaders.sources import FileSource
 
-with warnings.catch_warnings():  # Kipoi leaves its own settings file open
+# Importing Kipoi writes settings into the home folder and leaves that file open.
+with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+    patch.setenv("HOME", home)
     warnings.simplefilter("ignore")
     kipoiseq = pytest.importorskip("kipoiseq", reason="the extra kipoi is not installed: Kipoi is NOT compared with")
     from kipoi.data import Dataset
