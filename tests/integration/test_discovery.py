@@ -15,6 +15,7 @@ from seqexp.cli.main import main
 from seqexp.dna.elements.bin_scores import BinScores
 
 SPAN = 4096
+RETRAINED = ("seqexp", "gradient x input", "MACS3 q < 0.05", "signal rule")  # one ranking of each kind
 
 
 def small(name: str, folder: Path, **network: object) -> str:
@@ -52,6 +53,7 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         },
         "reader": reader,
         "retrain_worlds": ["clean"],
+        "retrain": list(RETRAINED),
         "budget": "truth",
         "seeds": [0, 1],
         "windows": 24,
@@ -84,7 +86,8 @@ def test_every_ranking_is_scored_on_equal_terms(benchmark: tuple[Path, Path]) ->
     assert ((clean["auprc_low"] <= clean["auprc"]) & (clean["auprc"] <= clean["auprc_high"])).all()
     assert clean[clean["arm"] == "seqexp"]["jaccard"].between(0, 1).all()
     first = clean.drop_duplicates("arm")
-    wanted = ["retrain", "sufficiency", "comprehensiveness", "shift_kept", "shift_removed", "curve_0.05", "curve_0.2"]
+    assert set(first[first["retrain"].notna()]["arm"]) == set(RETRAINED)
+    wanted = ["sufficiency", "comprehensiveness", "shift_kept", "shift_removed", "curve_0.05", "curve_0.2"]
     assert np.isfinite(first[wanted].to_numpy(float)).all()
     assert pd.read_csv(out / "sizes.tsv", sep="\t")["genes"].tolist() == [8]
     saved = BinScores.load(out / "scores" / "clean" / "seqexp.npz")

@@ -51,9 +51,7 @@ class Server:
 
     def close(self) -> None:
         """End it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()  # ends its input, and closes both pipes
 
 
 @pytest.fixture(scope="module")
