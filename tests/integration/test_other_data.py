@@ -265,7 +265,7 @@ def test_frozen_masks_belong_to_the_rows_of_a_table(run_dir: Path, other: Path, 
     assert len(predict_run(Run.open(tmp_path / "run"))) == 60
     table = pd.read_csv(other / "genes.tsv", sep="\t")
     table[::-1].to_csv(other / "genes.tsv", sep="\t", index=False)
-    with pytest.raises(DataError, match="a mask per row of the gene table"):
+    with pytest.raises(DataError, match="something for each row of the table it was trained on"):
         Run.open(tmp_path / "run")
 
 
