@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+_Named = TypeVar("_Named")
 
 
 class SeqexpError(Exception):
@@ -51,6 +54,13 @@ class MissingExtraError(SeqexpError):
             expected=f"{module} importable in this environment",
             fix=f"pip install 'seqexp[{extra}]'",
         )
+
+
+def by_name(named: Mapping[str, _Named], name: str, what: str) -> _Named:
+    """What a name stands for; a name that is none is refused with those there are."""
+    if name not in named:
+        raise ConfigError(f"unknown {what} {name!r}", expected="one of: " + ", ".join(named))
+    return named[name]
 
 
 @contextmanager

@@ -156,14 +156,30 @@ def numbers(frame: pd.DataFrame, column: str, path: str | Path) -> pd.Series:
         A cell holds something that is no number.
     """
     values, is_bad = parse_numbers(frame[column])
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
-        raise DataError(
-            f"{frame[column].iloc[row]!r} is not a number in column {column!r}",
-            where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
-            expected="numbers; empty or NA where unknown",
-        )
+    found, expected = f"is not a number in column {column!r}", "numbers; empty or NA where unknown"
+    refuse_cells(frame[column], is_bad, path, found=found, expected=expected)
     return values
+
+
+def refuse_cells(
+    cells: pd.Series, is_bad: NDArray[np.bool_], path: str | Path, *, found: str, expected: str, fix: str | None = None
+) -> None:
+    """Name the first bad cell of a column, its row, and how many there are.
+
+    Raises
+    ------
+    DataError
+        There is a bad cell.
+    """
+    if not is_bad.any():
+        return
+    row = int(np.argmax(is_bad))
+    raise DataError(
+        f"{cells.iloc[row]!r} {found}",
+        where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
+        expected=expected,
+        fix=fix,
+    )
 
 
 def count_header_lines(path: Path, marks: tuple[str, ...] = ("#",)) -> int:
@@ -211,22 +227,16 @@ def whole_numbers(frame: pd.DataFrame, column: str | int, path: str | Path) -> p
     DataError
         A cell is empty, no whole number, beyond ``MAX_POSITION_BP``, or rounded by a spreadsheet.
     """
-    is_rounded = frame[column].astype(str).str.match(_ROUNDED).to_numpy()
-    if is_rounded.any():
-        row = int(np.argmax(is_rounded))
-        raise DataError(
-            f"{frame[column].iloc[row]!r} in column {column!r} is a rounded position",
-            where=f"{path}, data row {row + 1}; {int(is_rounded.sum())} such rows",
-            expected="every digit of a position",
-            fix="a spreadsheet shows and saves large numbers so; export the table again from its source",
-        )
+    refuse_cells(
+        frame[column],
+        frame[column].astype(str).str.match(_ROUNDED).to_numpy(),
+        path,
+        found=f"in column {column!r} is a rounded position",
+        expected="every digit of a position",
+        fix="a spreadsheet shows and saves large numbers so; export the table again from its source",
+    )
     values, _ = parse_numbers(frame[column])
     is_bad = ~(values.abs() <= MAX_POSITION_BP).to_numpy() | (values % 1 != 0).to_numpy()
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
-        raise DataError(
-            f"{frame[column].iloc[row]!r} in column {column!r} is not a position",
-            where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
-            expected=f"whole numbers up to {MAX_POSITION_BP} in every row",
-        )
+    expected = f"whole numbers up to {MAX_POSITION_BP} in every row"
+    refuse_cells(frame[column], is_bad, path, found=f"in column {column!r} is not a position", expected=expected)
     return values.astype(np.int64)

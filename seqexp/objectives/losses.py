@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqexp.core.errors import ConfigError, DataError
+from seqexp.core.errors import DataError, by_name
 from seqexp.objectives.contracts import Batch, Losses
 from seqexp.objectives.outputs import ModelOutput
 
@@ -83,16 +83,8 @@ LOSSES: dict[str, Loss] = {
 
 
 def make_loss(name: str) -> Loss:
-    """Loss by name.
-
-    Raises
-    ------
-    ConfigError
-        No loss of that name.
-    """
-    if name not in LOSSES:
-        raise ConfigError(f"unknown loss {name!r}", expected="one of: " + ", ".join(LOSSES))
-    return LOSSES[name]
+    """Loss by name; another name is a ConfigError."""
+    return by_name(LOSSES, name, "loss")
 
 
 def regression(output: ModelOutput, batch: Batch, loss: Loss, penalties: dict[str, Tensor] | None = None) -> Losses:

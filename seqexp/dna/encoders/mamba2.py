@@ -172,14 +172,8 @@ class Mamba2Encoder(MixerStack):
 
     Parameters
     ----------
-    width : int
-        Width D of input and output.
-    num_layers : int
-        Number of blocks.
-    dropout : float
-        Dropout on what each block adds.
-    checkpoint : bool
-        Recompute each block in backward, see :class:`ResidualStack`.
+    width, num_layers, dropout, checkpoint
+        As of :class:`~seqexp.dna.encoders.mamba.MambaEncoder`.
     **mixer
         Settings of :class:`Mamba2Mixer`; with ``is_bidirectional: false`` a position sees only earlier ones.
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import is_missing, numbers, read_table, whole_numbers
+from seqexp.core.tables import is_missing, numbers, read_table, refuse_cells, whole_numbers
 from seqexp.dna.elements.gene_names import unversioned
 from seqexp.dna.genome.regions import check_intervals
 
@@ -122,13 +122,8 @@ def _verdicts(table: pd.DataFrame, path: str | Path) -> tuple[NDArray[np.bool_],
     words = table["Regulated"].astype(str).str.strip().str.lower()
     is_judged = ~words.isin(_NO_VERDICT).to_numpy()
     is_bad = is_judged & ~words.isin(list(_VERDICTS)).to_numpy()
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
-        raise DataError(
-            f"{table['Regulated'].iloc[row]!r} in column 'Regulated' is no verdict",
-            where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
-            expected="TRUE or FALSE; NA where a pair was not judged",
-        )
+    expected = "TRUE or FALSE; NA where a pair was not judged"
+    refuse_cells(table["Regulated"], is_bad, path, found="in column 'Regulated' is no verdict", expected=expected)
     return words.map(_VERDICTS).eq(True).to_numpy(), is_judged
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
+from seqexp.core.tables import refuse_cells
 
 MAX_BP = 1 << 36  # the longest chromosomes known have some 5e9 bp
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
@@ -67,14 +68,9 @@ def whole_positions(rows: pd.DataFrame, column: str, path: Path, *, least: int =
         A cell is no whole number from ``least`` to :data:`MAX_BP`.
     """
     values = pd.to_numeric(rows[column], errors="coerce")
-    is_bad = ~(values >= least) | (values % 1 != 0) | (values > MAX_BP)
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
-        raise DataError(
-            f"{rows[column].iloc[row]!r} in column {column!r} is not a position",
-            where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
-            expected=f"whole numbers from {least}, such as 100, up to the length of a chromosome",
-        )
+    is_bad = (~(values >= least) | (values % 1 != 0) | (values > MAX_BP)).to_numpy()
+    expected = f"whole numbers from {least}, such as 100, up to the length of a chromosome"
+    refuse_cells(rows[column], is_bad, path, found=f"in column {column!r} is not a position", expected=expected)
     return values.astype(np.int64)
 
 
@@ -89,13 +85,8 @@ def finite_numbers(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
     values = pd.to_numeric(rows[column], errors="coerce").astype(np.float64)
     is_bad = ~np.isfinite(values.to_numpy())
     is_bad[is_bad] = ~rows[column][is_bad].str.lower().isin(_NO_NUMBER).to_numpy()
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
-        raise DataError(
-            f"{rows[column].iloc[row]!r} is not a number in column {column!r}",
-            where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
-            expected="finite numbers, or a dot for none",
-        )
+    expected = "finite numbers, or a dot for none"
+    refuse_cells(rows[column], is_bad, path, found=f"is not a number in column {column!r}", expected=expected)
     return values
 
 

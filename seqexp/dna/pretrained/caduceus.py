@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from seqexp.core.errors import DataError
 from seqexp.dna.encoders.caduceus import ExchangingMambaEncoder
 from seqexp.dna.encoders.mamba import MambaEncoder
-from seqexp.dna.encoders.sequence import SequenceEncoder, Strands, TokenEmbedding
+from seqexp.dna.encoders.sequence import SequenceEncoder, TokenEmbedding
+from seqexp.dna.pretrained.reading import PLAIN, Reading
 from seqexp.layers.weights import KeyReport, count_layers, expect_settings, load_weights, shape_of
 from seqexp.layers.weights_file import Weights
 
@@ -34,25 +35,17 @@ _COMPLEMENT = {7: 10, 8: 9, 9: 8, 10: 7}
 
 
 def load_caduceus(
-    weights: Weights,
-    *,
-    rc: Strands | None = None,
-    pool: int = 1,
-    exchange_strands: bool | None = None,
-    dropout: float = 0.0,
-    checkpoint: bool = False,
+    weights: Weights, reading: Reading = PLAIN, exchange_strands: bool | None = None
 ) -> tuple[SequenceEncoder, KeyReport]:
     """Build the encoder a Caduceus checkpoint fits, and load it.
 
     Parameters
     ----------
     weights : Weights
-    rc : str, optional
-        By default ``equivariant`` for PS and ``none`` for Ph, whose authors average both strands after training.
+    reading : Reading
+        Strands are by default ``equivariant`` for PS and ``none`` for Ph, whose authors average both after training.
     exchange_strands : bool, optional
         By default as the checkpoint was trained, told by its keys or its ``fused_add_norm``.
-    pool, dropout, checkpoint
-        See :class:`~seqexp.dna.encoders.caduceus.Caduceus`.
 
     Raises
     ------
@@ -82,11 +75,10 @@ def load_caduceus(
         expand=inner // width,
         step_rank=shape_of(weights, "mamba_fwd.dt_proj.weight")[1],
         conv_size=shape_of(weights, "mamba_fwd.conv1d.weight")[-1],
-        dropout=dropout,
-        checkpoint=checkpoint,
+        **reading.of_blocks,
     )
     stem = TokenEmbedding(width, tokens, (7, 8, 9, 10), 11)
-    encoder = SequenceEncoder(stem, backbone, rc or ("equivariant" if is_ps else "none"), pool)
+    encoder = SequenceEncoder(stem, backbone, reading.rc or ("equivariant" if is_ps else "none"), reading.pool)
     report = load_weights(encoder, weights, _TABLE, _HEADS)
     _check_complement(weights, report.checked)
     return encoder, report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from seqexp.dna.encoders.sequence import SequenceEncoder, Strands
 from seqexp.dna.pretrained.caduceus import load_caduceus
 from seqexp.dna.pretrained.hyenadna import load_hyenadna
 from seqexp.dna.pretrained.mamba import load_mamba
+from seqexp.dna.pretrained.reading import Reading
 from seqexp.layers.weights import KeyReport
 from seqexp.layers.weights_file import Weights, read_weights
 
@@ -63,7 +64,7 @@ def load_encoder(
     """
     weights = read_weights(path)
     kind = _recognise(weights) if kind == "auto" else kind
-    settings = {"pool": pool, "dropout": dropout, "checkpoint": checkpoint}
+    reading = Reading(rc, pool, dropout, checkpoint)
     if (kind == "mamba") != bool(tokens):
         raise ConfigError(
             f"tokens {list(tokens)} for a checkpoint of kind {kind}",
@@ -71,10 +72,10 @@ def load_encoder(
             expected="tokens for mamba, whose vocabulary is its own, and for nothing else",
         )
     if kind == "mamba":
-        return load_mamba(weights, tokens, rc=rc or "none", **settings)  # type: ignore[arg-type]
+        return load_mamba(weights, tokens, reading)
     if kind == "caduceus":
-        return load_caduceus(weights, rc=rc, **settings)  # type: ignore[arg-type]
-    return load_hyenadna(weights, rc=rc or "none", **settings)  # type: ignore[arg-type]
+        return load_caduceus(weights, reading)
+    return load_hyenadna(weights, reading)
 
 
 def _recognise(weights: Weights) -> Kind:
@@ -90,10 +91,11 @@ class PretrainedEncoder(nn.Module):
 
     Parameters
     ----------
-    path, kind, rc, pool, tokens, dropout, checkpoint
-        See :func:`load_encoder`.
+    path : Path
     is_frozen : bool
         Leave the weights as they are: no gradients, no dropout.
+    **settings
+        See :func:`load_encoder`.
 
     Attributes
     ----------
@@ -103,22 +105,9 @@ class PretrainedEncoder(nn.Module):
         What became of every key of the file.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        kind: Kind = "auto",
-        rc: Strands | None = None,
-        pool: int = 1,
-        *,
-        tokens: Sequence[int] = (),
-        dropout: float = 0.0,
-        checkpoint: bool = False,
-        is_frozen: bool = False,
-    ) -> None:
+    def __init__(self, path: Path, is_frozen: bool = False, **settings: Any) -> None:
         super().__init__()
-        self.encoder, self.report = load_encoder(
-            path, kind, rc=rc, pool=pool, tokens=tokens, dropout=dropout, checkpoint=checkpoint
-        )
+        self.encoder, self.report = load_encoder(path, **settings)
         self.width, self.stride, self.bin_bp = self.encoder.width, self.encoder.stride, self.encoder.stride
         self.is_frozen = is_frozen
         if is_frozen:

@@ -12,7 +12,8 @@ import torch
 
 from seqexp.core.errors import DataError
 from seqexp.dna.encoders.hyena import HyenaEncoder, HyenaFilter
-from seqexp.dna.encoders.sequence import SequenceEncoder, Strands, TokenEmbedding
+from seqexp.dna.encoders.sequence import SequenceEncoder, TokenEmbedding
+from seqexp.dna.pretrained.reading import PLAIN, Reading
 from seqexp.layers.weights import KeyReport, count_layers, expect_settings, load_weights, shape_of
 from seqexp.layers.weights_file import Weights
 
@@ -39,21 +40,15 @@ _HEADS = r"(?:\w+\.)*(?:lm_head|decoder|score|head)\..*"
 
 
 def load_hyenadna(
-    weights: Weights,
-    *,
-    rc: Strands = "none",
-    pool: int = 1,
-    max_length: int | None = None,
-    dropout: float = 0.0,
-    checkpoint: bool = False,
+    weights: Weights, reading: Reading = PLAIN, max_length: int | None = None
 ) -> tuple[SequenceEncoder, KeyReport]:
     """Build the encoder a HyenaDNA checkpoint fits, and load it.
 
     Parameters
     ----------
     weights : Weights
-    rc, pool, dropout, checkpoint
-        See :class:`~seqexp.dna.encoders.hyenadna.HyenaDNA`.
+    reading : Reading
+        Strands are by default those it was trained on, the forward ones.
     max_length : int, optional
         Unit of time of the filters, for files without their table of positions: two more than the name says, such as
         1026 for tiny-1k.
@@ -74,10 +69,11 @@ def load_hyenadna(
         num_features=num_features,
         conv_size=shape_of(weights, "short_filter.weight")[-1],
         expand=shape_of(weights, "fc1.weight")[0] // width,
-        dropout=dropout,
-        checkpoint=checkpoint,
+        **reading.of_blocks,
     )
-    encoder = SequenceEncoder(TokenEmbedding(width, tokens, (7, 8, 9, 10), 11), backbone, rc, pool)
+    encoder = SequenceEncoder(
+        TokenEmbedding(width, tokens, (7, 8, 9, 10), 11), backbone, reading.rc or "none", reading.pool
+    )
     report = load_weights(encoder, weights, _TABLE, _HEADS)
     _check_positions(weights, report.checked, backbone.blocks[0].mixer.filter)  # type: ignore[union-attr, arg-type]
     return encoder, report

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from seqexp.core.errors import DataError
 from seqexp.dna.encoders.mamba import MambaEncoder
 from seqexp.dna.encoders.mamba2 import Mamba2Encoder
-from seqexp.dna.encoders.sequence import SequenceEncoder, Strands, TokenEmbedding
+from seqexp.dna.encoders.sequence import SequenceEncoder, TokenEmbedding
+from seqexp.dna.pretrained.reading import PLAIN, Reading
 from seqexp.layers.stack import ResidualStack
 from seqexp.layers.weights import KeyReport, count_layers, expect_settings, load_weights, shape_of
 from seqexp.layers.weights_file import Weights
@@ -27,15 +28,7 @@ _TABLE = {
 }
 
 
-def load_mamba(
-    weights: Weights,
-    tokens: Sequence[int],
-    *,
-    rc: Strands = "none",
-    pool: int = 1,
-    dropout: float = 0.0,
-    checkpoint: bool = False,
-) -> tuple[SequenceEncoder, KeyReport]:
+def load_mamba(weights: Weights, tokens: Sequence[int], reading: Reading = PLAIN) -> tuple[SequenceEncoder, KeyReport]:
     """Build the causal encoder a Mamba or Mamba-2 checkpoint fits, and load it.
 
     Parameters
@@ -43,10 +36,8 @@ def load_mamba(
     weights : Weights
     tokens : sequence of int
         Numbers of A, C, G, T and of an unknown base in the vocabulary of the checkpoint.
-    rc, pool
-        See :class:`~seqexp.dna.encoders.sequence.SequenceEncoder`.
-    dropout, checkpoint
-        See :class:`~seqexp.layers.stack.ResidualStack`.
+    reading : Reading
+        Strands are by default those it was trained on, the forward ones.
 
     Raises
     ------
@@ -59,9 +50,11 @@ def load_mamba(
         )
     expect_settings(weights, {"layer_norm_epsilon": [1e-5], "norm_epsilon": [1e-5], "hidden_act": ["silu"]})
     is_second = any(name.endswith("mixer.dt_bias") for name in weights.tensors)
-    backbone = (_mamba2 if is_second else _mamba1)(weights, dropout, checkpoint)
+    backbone = (_mamba2 if is_second else _mamba1)(weights, reading)
     count, width = shape_of(weights, "embeddings.weight" if _has(weights, "embeddings.weight") else "embedding.weight")
-    encoder = SequenceEncoder(TokenEmbedding(width, count, tuple(tokens[:4]), tokens[4]), backbone, rc, pool)
+    encoder = SequenceEncoder(
+        TokenEmbedding(width, count, tuple(tokens[:4]), tokens[4]), backbone, reading.rc or "none", reading.pool
+    )
     return encoder, load_weights(encoder, weights, _TABLE, r"lm_head\.weight")
 
 
@@ -69,7 +62,7 @@ def _has(weights: Weights, ending: str) -> bool:
     return any(name.endswith(ending) for name in weights.tensors)
 
 
-def _mamba1(weights: Weights, dropout: float, checkpoint: bool) -> ResidualStack:
+def _mamba1(weights: Weights, reading: Reading) -> ResidualStack:
     inner, state_size = shape_of(weights, "mixer.A_log")
     width = shape_of(weights, "mixer.in_proj.weight")[1]
     return MambaEncoder(
@@ -79,13 +72,12 @@ def _mamba1(weights: Weights, dropout: float, checkpoint: bool) -> ResidualStack
         expand=inner // width,
         step_rank=shape_of(weights, "mixer.dt_proj.weight")[1],
         conv_size=shape_of(weights, "mixer.conv1d.weight")[-1],
-        dropout=dropout,
-        checkpoint=checkpoint,
+        **reading.of_blocks,
         is_bidirectional=False,
     )
 
 
-def _mamba2(weights: Weights, dropout: float, checkpoint: bool) -> ResidualStack:
+def _mamba2(weights: Weights, reading: Reading) -> ResidualStack:
     width, inner = shape_of(weights, "mixer.out_proj.weight")
     channels, _, conv_size = shape_of(weights, "mixer.conv1d.weight")
     num_groups = int(weights.config.get("n_groups", weights.config.get("ngroups", 1)))
@@ -97,7 +89,6 @@ def _mamba2(weights: Weights, dropout: float, checkpoint: bool) -> ResidualStack
         expand=inner // width,
         num_groups=num_groups,
         conv_size=conv_size,
-        dropout=dropout,
-        checkpoint=checkpoint,
+        **reading.of_blocks,
         is_bidirectional=False,
     )

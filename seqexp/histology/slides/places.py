@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from seqexp.core.errors import DataError
-from seqexp.core.tables import parse_numbers
+from seqexp.core.tables import parse_numbers, refuse_cells
 
 _MOST_PLACES = 2**31
 
@@ -47,12 +47,7 @@ def with_places(frame: pd.DataFrame, whole: Sequence[str], pixels: Sequence[str]
         is_bad = ~np.isfinite(found)
         if name in whole:
             is_bad |= (found % 1 != 0) | (found < 0) | (found > _MOST_PLACES)
-        if is_bad.any():
-            row = int(np.argmax(is_bad))
-            raise DataError(
-                f"{frame[name].iloc[row]!r} in column {name!r} is not a place",
-                where=f"{path}, data row {row + 1}; {int(is_bad.sum())} such rows",
-                expected="whole numbers from 0" if name in whole else "pixels of the image",
-            )
+        expected = "whole numbers from 0" if name in whole else "pixels of the image"
+        refuse_cells(frame[name], is_bad, path, found=f"in column {name!r} is not a place", expected=expected)
         columns[name] = found.astype(np.int64) if name in whole else found
     return frame.assign(**columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from seqexp.core.errors import ConfigError
+from seqexp.core.errors import by_name
 
 Grid = Literal["square", "hex", "none"]
 
@@ -56,13 +56,5 @@ PLATFORMS = {
 
 
 def platform_of(name: str) -> Platform:
-    """Platform by name.
-
-    Raises
-    ------
-    ConfigError
-        No platform of that name.
-    """
-    if name not in PLATFORMS:
-        raise ConfigError(f"unknown platform {name!r}", expected="one of: " + ", ".join(PLATFORMS))
-    return PLATFORMS[name]
+    """Platform by name; another name is a ConfigError."""
+    return by_name(PLATFORMS, name, "platform")

@@ -1,4 +1,4 @@
-"""What every backbone promises, for Mamba-1 and Hyena; Mamba-2 has its own file. The gate, padding, checkpointing."""
+"""What every backbone promises: the gate, padding, checkpointing; what Mamba-2 promises beside has its own file."""
 
 from __future__ import annotations
 
@@ -38,8 +38,18 @@ def hyena(**changes: object) -> HyenaEncoder:
     return HyenaEncoder(16, **{"num_layers": 2, "max_length": 64, **changes})
 
 
+def mamba2(**changes: object) -> Mamba2Encoder:
+    torch.manual_seed(0)
+    encoder = Mamba2Encoder(16, **{"num_layers": 2, "head_dim": 8, "state_size": 6, "chunk": 16, **changes})
+    with torch.no_grad():
+        for block in encoder.blocks:
+            block.mixer.forwards.A_log.fill_(-3.0)
+            block.mixer.backwards.A_log.fill_(-2.0)
+    return encoder
+
+
 Maker = Callable[..., ResidualStack]
-ALL = pytest.mark.parametrize("make", [mamba, causal_mamba, hyena])
+ALL = pytest.mark.parametrize("make", [mamba, mamba2, causal_mamba, hyena])
 
 
 def sequence(batch: int = 2, length: int = 50, seed: int = 1) -> Tensor:

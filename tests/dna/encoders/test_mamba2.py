@@ -117,66 +117,6 @@ def test_open_gate_equals_no_gate() -> None:
     torch.testing.assert_close(encoder(x, torch.ones(2, 50)), encoder(x))
 
 
-@pytest.mark.parametrize("padding", [1, 14, 37])
-def test_padding_changes_nothing(padding: int) -> None:
-    """At the end and, because reading goes both ways, at the start."""
-    encoder, x, gate = small(), sequence(), torch.rand(2, 50)
-    junk, closed = torch.randn(2, padding, 16) * 10, torch.zeros(2, padding)
-    expected = encoder(x, gate)
-    after = encoder(torch.cat([x, junk], 1), torch.cat([gate, closed], 1))[:, :50]
-    before = encoder(torch.cat([junk, x], 1), torch.cat([closed, gate], 1))[:, padding:]
-    torch.testing.assert_close(after, expected, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(before, expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("gate", [None, "soft"])
-def test_checkpointing_changes_neither_names_nor_gradients(gate: str | None) -> None:
-    plain, saving = small(dropout=0.3), small(dropout=0.3, checkpoint=True)
-    assert list(plain.state_dict()) == list(saving.state_dict())
-    saving.load_state_dict(plain.state_dict())
-    mask = None if gate is None else hard_gate().requires_grad_()
-    found = []
-    for encoder in (plain, saving):
-        torch.manual_seed(5)
-        inputs = [*encoder.parameters(), *([] if mask is None else [mask])]
-        found.append(torch.autograd.grad(encoder(sequence(), mask).square().sum(), inputs))
-    for one, other in zip(*found):
-        torch.testing.assert_close(one, other)
-
-
-def test_checkpointing_stores_less() -> None:
-    stored = []
-    for is_saving in (False, True):
-        count = 0
-
-        def note(tensor: Tensor) -> Tensor:
-            nonlocal count
-            count += tensor.numel()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            small(checkpoint=is_saving)(sequence(1, 1000))
-        stored.append(count)
-    assert stored[1] < 0.2 * stored[0]
-
-
-def test_gradients_reach_every_parameter() -> None:
-    encoder = small()
-    encoder(sequence(), hard_gate()).square().sum().backward()
-    for name, parameter in encoder.named_parameters():
-        assert parameter.grad is not None, name
-        assert torch.isfinite(parameter.grad).all(), name
-        assert parameter.grad.abs().sum() > 0, name
-
-
-def test_bfloat16_autocast_is_close() -> None:
-    encoder, x = small(), sequence()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = encoder(x, hard_gate())
-    assert (half - encoder(x, hard_gate())).abs().max() < 0.1
-    assert torch.isfinite(encoder.bfloat16()(x.bfloat16(), hard_gate())).all()
-
-
 def test_initial_steps_and_decays() -> None:
     scan = DirectedSSD(500, 2, 1, 4, 4, 16)
     steps = torch.nn.functional.softplus(scan.dt_bias)
