@@ -74,6 +74,7 @@ def _check(saved: Mapping[str, Any], task: ExpressionTask, trainer: Trainer) -> 
     _check_schedule(_only(saved.get("lr_schedulers"), "lr_schedulers"), saved)
     _check_callbacks(_mapping(saved.get("callbacks"), "callbacks"), trainer)
     _check_task(_mapping(saved.get("seqexp"), "seqexp"))
+    _check_step(_mapping(saved["seqexp"].get("step", {}), "seqexp step"), task)
 
 
 def _check_optimizer(state: Mapping[str, Any], task: ExpressionTask) -> None:
@@ -158,6 +159,19 @@ def _check_task(state: Mapping[str, Any]) -> None:
         _finite(values, f"seqexp train_rows {name}")
         lengths.add(len(values))
     _require(len(lengths) <= 1, "seqexp train_rows", sorted(lengths), "columns of one length")
+
+
+def _check_step(state: Mapping[str, Any], task: ExpressionTask) -> None:
+    """Where the training step stands: counts, and an optimiser whose numbers are finite."""
+    task.step.require_own(state)
+    for name, fresh in task.step.state().items():
+        _require(name in state, f"seqexp step {name}", "nothing", "a value")
+        _same_kind(state[name], fresh, f"seqexp step {name}")
+    of_parameters = _mapping(state.get("optimizer", {}), "seqexp step optimizer").get("state", {})
+    for number, values in _mapping(of_parameters, "seqexp step optimizer state").items():
+        for name, value in _mapping(values, f"seqexp step optimizer state {number}").items():
+            if isinstance(value, Tensor):
+                _finite(value, f"seqexp step optimizer state {number} {name}")
 
 
 def _same_kind(value: Any, template: Any, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Literal, Protocol
@@ -55,17 +55,21 @@ class PlainStep:
         """For the checkpoint: plain values and tensors."""
         return {}
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
+    def require_own(self, state: Mapping[str, Any]) -> None:
+        """Refuse the state of another kind of step.
 
         Raises
         ------
         ConfigError
-            It is that of another kind of step.
+            Names both.
         """
         saved, own = state.get("kind", PlainStep.__name__), type(self).__name__
         if saved != own:
             raise ConfigError(f"a checkpoint of a run trained with {saved}", where="model: step", expected=own)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+        self.require_own(state)
 
 
 class TwoLevelStep(PlainStep):

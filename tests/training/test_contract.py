@@ -50,9 +50,11 @@ def test_nothing_asks_for_the_class_of_a_system_or_the_signature_of_a_network() 
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
                 asked = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
                 wrong += [f"{path.name}:{node.lineno}: {name}" for name in asked & SYSTEMS]
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "signature":
-                if isinstance(node.args[0], ast.Attribute):  # of a method; what a config may set is asked of a class
-                    wrong.append(f"{path.name}:{node.lineno}: inspect.signature")
+            is_signature = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("signature")
+            if is_signature and isinstance(
+                node.args[0], ast.Attribute
+            ):  # of a method: what a config may set is a class's
+                wrong.append(f"{path.name}:{node.lineno}: inspect.signature")
     assert not wrong
 
 
