@@ -40,8 +40,8 @@ class TargetTransform:
         Whether targets are shifted and scaled to mean 0 and standard deviation 1 on the training split.
     raw_unit : str
         Unit of the expression in the file.
-    mean, std : float
-        Fitted on the training split; 0 and 1 without standardisation.
+    mean, std : float or tuple of float (G,)
+        Fitted on the training split, for each of several targets; 0 and 1 without standardisation.
     is_fitted : bool
         Whether the transform may be used.
     """
@@ -49,8 +49,8 @@ class TargetTransform:
     curve: str
     is_standardized: bool = False
     raw_unit: str = "TPM"
-    mean: float = 0.0
-    std: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
     is_fitted: bool = False
 
     @property
@@ -64,7 +64,7 @@ class TargetTransform:
         return _CURVES[self.curve][2].format(self.raw_unit)
 
     def fit(self, expression: ArrayLike) -> TargetTransform:
-        """Return the transform fitted on the expression values of the training split.
+        """Return the transform fitted on expression (R,) or (R, G) of the training split, for every target apart.
 
         Raises
         ------
@@ -76,19 +76,23 @@ class TargetTransform:
             raise DataError("no training genes to fit the target transform on", fix="check the splits")
         if not self.is_standardized:
             return replace(self, is_fitted=True)
-        curved = _CURVES[self.curve][0](values)
-        std = float(curved.std())
-        if std <= 1e-12 * max(1.0, float(np.abs(curved).max())):
-            raise DataError(
-                f"all {values.size} training genes have the same expression",
-                expected="values that vary, since they are standardised",
-                fix=f"check the expression column, or use transform: {self.curve}",
-            )
-        return replace(self, mean=float(curved.mean()), std=std, is_fitted=True)
+        columns = _CURVES[self.curve][0](values).reshape(len(values), -1).T.copy()
+        stds = [float(column.std()) for column in columns]
+        for column, std in zip(columns, stds):
+            if std <= 1e-12 * max(1.0, float(np.abs(column).max())):
+                raise DataError(
+                    f"all {column.size} training genes have the same expression",
+                    expected="values that vary, since they are standardised",
+                    fix=f"check the expression column, or use transform: {self.curve}",
+                )
+        means = [float(column.mean()) for column in columns]
+        if len(columns) == 1:
+            return replace(self, mean=means[0], std=stds[0], is_fitted=True)
+        return replace(self, mean=tuple(means), std=tuple(stds), is_fitted=True)
 
     def forward(self, expression: ArrayLike) -> NDArray[np.float64]:
         """Expression as in the file to target, any shape."""
-        return (self.curved(expression) - self.mean) / self.std
+        return (self.curved(expression) - np.asarray(self.mean)) / np.asarray(self.std)
 
     def curved(self, expression: ArrayLike) -> NDArray[np.float64]:
         """Expression as in the file to the curve scale (:attr:`unit`), any shape."""
@@ -98,7 +102,10 @@ class TargetTransform:
     def restore(self, target: Values) -> Values:
         """Target to the curve scale (:attr:`unit`): undoes the standardisation. Arrays and tensors alike."""
         self._require_fitted()
-        return target * self.std + self.mean
+        if isinstance(self.mean, float):
+            return target * self.std + self.mean
+        own = np.asarray if isinstance(target, np.ndarray) else target.new_tensor
+        return target * own(self.std) + own(self.mean)
 
     def inverse(self, target: ArrayLike) -> NDArray[np.float64]:
         """Target to expression in :attr:`raw_unit`, any shape."""
@@ -110,7 +117,8 @@ class TargetTransform:
 
     def state(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
-        return {"name": self.name, "raw_unit": self.raw_unit, "mean": self.mean, "std": self.std}
+        mean, std = (value if isinstance(value, float) else list(value) for value in (self.mean, self.std))
+        return {"name": self.name, "raw_unit": self.raw_unit, "mean": mean, "std": std}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> TargetTransform:
@@ -122,9 +130,12 @@ class TargetTransform:
             Mean and standard deviation are not finite, or the latter not above zero.
         """
         blank, mean, std = make_transform(state["name"], raw_unit=state["raw_unit"]), state["mean"], state["std"]
-        if not (np.isfinite(float(mean)) and np.isfinite(float(std)) and float(std) > 0):
+        means, stds = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+        if means.shape != stds.shape or not (np.isfinite(means) & np.isfinite(stds) & (stds > 0)).all():
             raise ValueError(f"mean {mean} and std {std} of the transform")
-        return replace(blank, mean=float(mean), std=float(std), is_fitted=True)
+        if means.ndim == 0:
+            return replace(blank, mean=float(means), std=float(stds), is_fitted=True)
+        return replace(blank, mean=tuple(means.tolist()), std=tuple(stds.tolist()), is_fitted=True)
 
     def _checked(self, expression: ArrayLike) -> NDArray[np.float64]:
         values = np.asarray(expression, dtype=np.float64)

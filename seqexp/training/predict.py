@@ -82,10 +82,11 @@ def predict_rows(run: Run, keep: Sequence[str] = ()) -> tuple[pd.DataFrame, dict
         raise DataError(f"{len(bad)} predictions are not finite, first of row {bad[0]}", where=run.checkpoint)
     describe = getattr(run.datamodule, "describe", None)
     described = [{"index": int(i), **(describe(int(i)) if callable(describe) else {})} for i in rows["index"]]
-    frame = pd.DataFrame(described).drop(columns=["target"], errors="ignore")
+    names = getattr(run.datamodule, "target_names", ("",))
+    doubled = [f"target_{name}" if name else "target" for name in names]  # told by the data too
+    frame = pd.DataFrame(described).drop(columns=doubled, errors="ignore")
     if "expression" in frame:
         frame.insert(frame.columns.get_loc("expression") + 1, "expression_unit", run.transform.raw_unit)
-    names = getattr(run.datamodule, "target_names", ("",))
     columns = {
         f"{kind}_{name}" if name else kind: values[:, number]
         for kind, values in (("target", target), ("prediction", prediction))

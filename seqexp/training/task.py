@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from seqexp.core.errors import ConfigError
 from seqexp.core.seeds import sample_seed
 from seqexp.objectives.contracts import Grouped, HoldsMemory, Losses, NeedsCalibration, Remembers
-from seqexp.objectives.metrics import StreamingRegression
+from seqexp.objectives.metrics import StreamingRegression, regression_scores
 from seqexp.objectives.outputs import ModelOutput
 from seqexp.objectives.spatial import spatial_scores
 from seqexp.objectives.transforms import Transform, make_transform, transform_from_state
@@ -252,11 +252,18 @@ class ExpressionTask(pl.LightningModule):
         values = {f"{split}_loss": float(kept["loss"].mean()) if len(kept["index"]) else float("nan")}
         if kept["prediction"].shape[1]:  # else the network does not predict while it trains
             values |= stream.compute().as_dict(f"{split}_")
+            values |= self._per_target(kept, split)
             if len(kept.get("group", ())):
                 scores = spatial_scores(kept["prediction"], kept["target"], kept["group"])
                 values[f"{split}_pcc_mean"] = scores.as_dict()["pcc_mean"]
         dtype = torch.float32 if self.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
         self.log_dict({name: torch.tensor(value, dtype=dtype) for name, value in values.items()})
+
+    def _per_target(self, kept: Mapping[str, Any], split: str) -> dict[str, float]:
+        """Correlation of each target that the data module wants to be named."""
+        names = getattr(getattr(self.trainer, "datamodule", None), "scored_targets", ())
+        scores = [regression_scores(kept["prediction"][:, [g]], kept["target"][:, [g]]) for g in range(len(names))]
+        return {f"{split}_pearson_{name}": score.pearson for name, score in zip(names, scores, strict=True)}
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 

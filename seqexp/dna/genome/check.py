@@ -173,12 +173,12 @@ def _check_rows(ask: Asker, spec: DatasetSpec, genes: GeneTable) -> None:
     is_fine = not (report.dropped or report.ignored or {UNANNOTATED, NOWHERE} & set(report.noted))
     with ask(file, "rows") as tell:
         tell((report.render().split(": ", 1)[1], is_fine))
-    values = genes.frame[spec.expression].to_numpy()
-    with ask(file, spec.expression) as tell:
-        tell(_range(values, spec.expression_unit))
+    for column in spec.targets:
+        with ask(file, column) as tell:
+            tell(_range(genes.frame[column].to_numpy(), spec.expression_unit))
     for column in spec.covariates:
         with ask(file, column) as tell:
-            tell(_covariate(genes.frame[column], genes.frame[spec.expression]))
+            tell(_covariate(genes.frame[column], genes.frame[spec.targets[0]]))
 
 
 def _covariate(values: pd.Series, expression: pd.Series) -> tuple[str, bool]:

@@ -41,7 +41,7 @@ _KEYS = (
     "contacts",
 )
 _GENE_KEYS = ("path", "gene_id", "gene_name", "chrom", "tss", "start", "end", "strand", "base", "keep", "not_in_fasta")
-_EXPRESSION_KEYS = ("column", "unit", "path", "gene_id", "signed")
+_EXPRESSION_KEYS = ("column", "columns", "unit", "path", "gene_id", "signed")
 _SPLIT_KEYS = ("by", "train", "val", "test", "exclude")
 
 
@@ -67,8 +67,8 @@ class DatasetSpec:
         Its columns.
     not_in_fasta : {"error", "drop"}
         What becomes of genes of the splits on chromosomes that the FASTA lacks.
-    expression : str
-        Expression column.
+    targets : tuple of str
+        Expression columns, such as one per cell type, in one unit and under one transform.
     expression_unit : str
         Its unit, such as TPM.
     expression_path : Path or None
@@ -104,7 +104,7 @@ class DatasetSpec:
     fasta: Path
     genes: Path
     columns: GeneColumns
-    expression: str
+    targets: tuple[str, ...]
     splits: SplitSpec
     tracks: Mapping[str, Path] = field(default_factory=dict)
     missing: Missing = "zero"
@@ -145,7 +145,8 @@ class DatasetSpec:
 
     def fingerprint(self) -> str:
         """Identity of what a run learns from, contents and settings: 16 hexadecimal digits; reads every file once."""
-        settings = (self.columns, self.expression, self.missing, self.transform, self.covariates, self.splits)
+        expression = self.targets[0] if len(self.targets) == 1 else self.targets
+        settings = (self.columns, expression, self.missing, self.transform, self.covariates, self.splits)
         contacts = () if self.contacts is None else (self.contacts.settings(),)
         lacking = () if self.not_in_fasta == "error" else (self.not_in_fasta,)  # a setting that came later
         return fingerprint(self._learned_from(), *settings, list(self.tracks), self.is_signed, *contacts, *lacking)
@@ -175,7 +176,7 @@ class DatasetSpec:
         return GeneTable.read(
             self.genes,
             self.columns,
-            self.expression,
+            self.targets,
             self.covariates,
             expression_path=self.expression_path,
             is_signed=self.is_signed,
@@ -251,14 +252,14 @@ def load_dataset(path: str | Path) -> DatasetSpec:
     content = load_yaml(path)
     check_keys(content, _KEYS, path, "", required=_REQUIRED)
     genes = section(content, "genes", _GENE_KEYS, path, required=("path",))
-    expression = section(content, "expression", _EXPRESSION_KEYS, path, required=("column",))
+    expression = section(content, "expression", _EXPRESSION_KEYS, path, required=())
     spec = DatasetSpec(
         path=path,
         name=text(content, "name", path),
         fasta=file_path(content["fasta"], path, "fasta"),
         genes=file_path(genes["path"], path, "genes.path"),
         columns=_columns(genes, expression, path),
-        expression=str(expression["column"]),
+        targets=_targets(expression, path),
         splits=_splits(section(content, "splits", _SPLIT_KEYS, path, required=("by", "train", "val", "test")), path),
         tracks=file_paths(content, "tracks", path),
         missing=content.get("missing", "zero"),
@@ -282,12 +283,13 @@ def load_dataset(path: str | Path) -> DatasetSpec:
     )
     if spec.not_in_fasta not in ("error", "drop"):
         raise ConfigError(f"genes.not_in_fasta: {spec.not_in_fasta!r}", where=path, expected="error or drop")
-    if spec.expression in spec.covariates:
+    twice = next((name for name in spec.targets if name in spec.covariates), None)
+    if twice is not None:
         raise ConfigError(
-            f"{spec.expression!r} is both the expression column and a covariate",
+            f"{twice!r} is both the expression column and a covariate",
             where=path,
             expected="covariates that are known without measuring expression",
-            fix=f"take {spec.expression} out of covariates",
+            fix=f"take {twice} out of covariates",
         )
     if spec.missing not in ("zero", "nan", "error"):
         raise ConfigError(f"missing: {spec.missing!r}", where=path, expected="one of zero, nan, error")
@@ -295,6 +297,21 @@ def load_dataset(path: str | Path) -> DatasetSpec:
     if absent:
         raise DataError(f"missing files: {', '.join(absent)}", where=path, fix="correct the paths or prepare the data")
     return spec
+
+
+def _targets(section: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    """Expression columns: ``column`` names one, ``columns`` several."""
+    if not {"column", "columns"} & set(section):
+        raise ConfigError("key expression.column is missing", where=path, expected="column: NAME, or columns: [A, B]")
+    names = name_list(section.get("columns"), path, "expression.columns")
+    names = names if "column" not in section else (*names, str(section["column"]))
+    if not names or len(set(names)) < len(names) or {"column", "columns"} <= set(section):
+        raise ConfigError(
+            f"expression: {', '.join(f'{key}: {section[key]!r}' for key in ('column', 'columns') if key in section)}",
+            where=path,
+            expected="column: NAME, or columns: [NAME, NAME] with every name once",
+        )
+    return names
 
 
 def _splits(section: Mapping[str, Any], path: Path) -> SplitSpec:

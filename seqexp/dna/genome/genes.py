@@ -33,8 +33,8 @@ class GeneTable:
         expression column and the covariates under their own names; index 0..n-1.
     report : LoadReport
         Rows read and dropped.
-    expression : str or None
-        Name of the expression column.
+    expression : tuple of str
+        Names of the expression columns.
     covariates : tuple of str
         Names of the covariate columns.
     sequences : Sequences
@@ -45,7 +45,7 @@ class GeneTable:
         self,
         frame: pd.DataFrame,
         report: LoadReport,
-        expression: str | None = None,
+        expression: tuple[str, ...] = (),
         covariates: Sequence[str] = (),
         *,
         sequences: Sequences | None = None,
@@ -61,7 +61,7 @@ class GeneTable:
         cls,
         path: str | Path,
         columns: GeneColumns | None = None,
-        expression: str | None = None,
+        expression: str | Sequence[str] | None = None,
         covariates: Sequence[str] = (),
         *,
         expression_path: str | Path | None = None,
@@ -75,8 +75,8 @@ class GeneTable:
             ``.gtf``, ``.gff``, ``.gff3``, ``.bed``, ``.tsv``, ``.txt`` or ``.csv``, each also with ``.gz``.
         columns : GeneColumns, optional
             Where the fields are; the default names of the format if left out.
-        expression : str, optional
-            Expression column (an attribute in a GTF or GFF3). None reads genes without expression.
+        expression : str or sequence of str, optional
+            Expression column or columns (attributes in a GTF or GFF3). None reads genes without expression.
         covariates : sequence of str
             Numeric columns that describe a gene.
         expression_path : path, optional
@@ -88,9 +88,9 @@ class GeneTable:
         -------
         GeneTable
             Rows dropped and counted, in this order: filtered out by ``columns.keep``, without a strand (GTF and GFF3),
-            not in the expression table, no expression (NaN), no covariate (NaN), gene id already seen (the first row is
-            kept; likewise in an expression table). Told too: genes that an annotation gives no gene line, genes of an
-            expression table that the gene file lacks.
+            not in the expression table, no expression (NaN in any of its columns, counted by column), no covariate
+            (NaN), gene id already seen (the first row is kept; likewise in an expression table). Told too: genes that
+            an annotation gives no gene line, genes of an expression table that the gene file lacks.
 
         Raises
         ------
@@ -100,6 +100,7 @@ class GeneTable:
         """
         path = Path(path)
         columns = columns or GeneColumns()
+        targets = [expression] if isinstance(expression, str) else list(expression or ())
         rows = read_rows(path, columns)
         frame = rows.frame
         drops = Drops(path, rows)
@@ -110,18 +111,18 @@ class GeneTable:
             frame = drops.keep(frame, ~frame["strand"].isin([".", "?"]), "no strand")
         if expression_path is not None:
             known = set(rows.frame["gene_id"])
-            wanted = (expression, *covariates)
+            wanted = (*targets, *covariates)
             frame = _join(frame, Path(expression_path), columns, wanted=wanted, known=known, drops=drops)
         value_path = Path(expression_path) if expression_path is not None else path
-        numeric = ([expression] if expression else []) + list(covariates)
+        numeric = [*targets, *covariates]
         for column in numeric:
-            frame[column] = _numbers(frame, column, value_path, is_signed or column != expression)
-            reason = f"no {'expression' if column == expression else 'covariate'} ({column})"
+            frame[column] = _numbers(frame, column, value_path, is_signed or column not in targets)
+            reason = f"no {'expression' if column in targets else 'covariate'} ({column})"
             frame = drops.keep(frame, frame[column].notna(), reason)
         frame = drops.keep(frame, ~frame["gene_id"].duplicated(), "duplicate gene id")
         frame = _checked(frame, path, drops)
         report = drops.report(len(frame))
-        return cls(frame[[*_FIXED, *numeric]], report, expression, covariates, sequences=rows.sequences)
+        return cls(frame[[*_FIXED, *numeric]], report, tuple(targets), covariates, sequences=rows.sequences)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -216,16 +217,15 @@ def _join(
     path: Path,
     columns: GeneColumns,
     *,
-    wanted: Sequence[str | None],
+    wanted: Sequence[str],
     known: Set[str],
     drops: Drops,
 ) -> pd.DataFrame:
     table = read_table(path)
     id_column = columns.expression_gene_id or columns.gene_id
-    for column in (id_column, *wanted):
-        if column:
-            require_column(table, column, path, "expression")
-    names = [column for column in wanted if column]
+    names = list(wanted)
+    for column in (id_column, *names):
+        require_column(table, column, path, "expression")
     table = table[[id_column, *names]].rename(columns={id_column: "_id"})
     table["_id"] = table["_id"].map(strip_version)
     table = table.assign(gene_id=table["_id"])

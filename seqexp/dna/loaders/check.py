@@ -27,7 +27,7 @@ def check_target(spec: DatasetSpec, upstream_bp: int, downstream_bp: int) -> lis
         labels = assign(genes, genes.windows(upstream_bp, downstream_bp), spec.splits)
     except SeqexpError:
         return ask.rows
-    values = genes.frame[spec.expression].to_numpy(np.float64)
+    values = genes.frame[list(spec.targets)].to_numpy(np.float64)
     with ask("dataset.yaml", "transform") as tell:
         made = transform.fit(values[labels == "train"])
         made.forward(values[np.isin(labels, SPLITS)])

@@ -22,7 +22,7 @@ from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
 from seqexp.dna.loaders.augment import Augmentation
 from seqexp.dna.loaders.contacts import open_contacts
-from seqexp.dna.loaders.fitted import CovariateScale, Fitted, row_identity
+from seqexp.dna.loaders.fitted import CovariateScale, Fitted, names_of, row_identity
 from seqexp.dna.loaders.seen_genes import SeenGenes
 from seqexp.dna.loaders.settings import check_settings, limited
 from seqexp.dna.loaders.sources import FileSource, WindowSource
@@ -171,7 +171,7 @@ class SequenceData(pl.LightningDataModule):
         reach_bp = max(self.upstream_bp, self.downstream_bp) + self.augmentation.max_shift_bp
         of_split = np.isin(self.labels, SPLITS)
         self._contacts = open_contacts(*opened, of_split=of_split, reach_bp=reach_bp) if self.contacts else None
-        self._expression = expression = self.genes.frame[self.spec.expression].to_numpy(np.float64)
+        self._expression = expression = self.genes.frame[list(self.spec.targets)].to_numpy(np.float64)
         if known is None:
             blank = make_transform(self.spec.transform, raw_unit=self.spec.expression_unit)
             self.transform = self._saved_transform or blank.fit(expression[self.labels == "train"])
@@ -234,7 +234,7 @@ class SequenceData(pl.LightningDataModule):
         spec = load_dataset(described(self.path, "dataset.yaml"))
         tracks = spec.tracks if self.tracks is None else self.tracks
         sizes = {"num_tracks": len(tracks), "num_contacts": int(self.contacts), "num_covariates": len(spec.covariates)}
-        return {**sizes, "num_targets": 1, "window_bp": self.window_bp}
+        return {**sizes, "num_targets": len(spec.targets), "window_bp": self.window_bp}
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class SequenceData(pl.LightningDataModule):
             [self.interval(int(row)) for row in rows],
             rows,
             self.upstream_bp,
-            target=self.transform.forward(self._expression[rows])[:, None],
+            target=self.transform.forward(self._expression[rows]),
             covariates=self._covariates[rows],
             augmentation=self.augmentation if is_augmented else None,
             blacklist=self._blacklist,
@@ -274,6 +274,7 @@ class SequenceData(pl.LightningDataModule):
     def describe(self, index: int) -> dict[str, Any]:
         """Who a row is: gene_id, …, split, expression, target; for a checkpoint ``seen``: train, val or no."""
         window, row = self.interval(index), self.genes.frame.iloc[index]
+        target = self.transform.forward(self._expression[[index]])[0]
         return {
             "gene_id": row["gene_id"],
             "gene_name": row["gene_name"],
@@ -283,8 +284,8 @@ class SequenceData(pl.LightningDataModule):
             "strand": window.strand,
             "split": str(self.labels[index]),
             **({} if self._seen is None else {"seen": str(self._seen[index])}),
-            "expression": float(self._expression[index]),
-            "target": float(self.transform.forward(self._expression[index])),
+            **dict(zip(names_of("expression", self.target_names), self._expression[index].tolist(), strict=True)),
+            **dict(zip(names_of("target", self.target_names), target.tolist(), strict=True)),
         }
 
     @cached_property
@@ -294,8 +295,13 @@ class SequenceData(pl.LightningDataModule):
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """Names of the columns of targets and predictions: one, which needs no name."""
-        return ("",)
+        """Names of the columns of targets and predictions; one alone needs no name."""
+        return self.spec.targets if len(self.spec.targets) > 1 else ("",)
+
+    @property
+    def scored_targets(self) -> tuple[str, ...]:
+        """Targets that metrics name one by one."""
+        return self.spec.targets if len(self.spec.targets) > 1 else ()
 
     def fingerprint(self) -> str:
         """Identity of the input files and their description; reads every file once."""
@@ -341,6 +347,7 @@ class SequenceData(pl.LightningDataModule):
             row_identity(self.genes),
             SeenGenes.of(self.genes, self._wide, self.labels, self._reference),
             self.spec.missing,
+            self.target_names,
         )
 
     @property

@@ -91,6 +91,28 @@ def require_transform(transform: TargetTransform, spec: DatasetSpec) -> None:
         )
 
 
+def names_of(kind: str, target_names: Sequence[str]) -> list[str]:
+    """Names of columns, such as ``expression``, or ``expression_NAME`` for each of several targets."""
+    return [f"{kind}_{name}" if name else kind for name in target_names]
+
+
+def require_targets(known: Sequence[str], spec: DatasetSpec) -> None:
+    """Check that a dataset has the expression columns of a checkpoint; one alone may have any name.
+
+    Raises
+    ------
+    DataError
+        Others, or in another order.
+    """
+    if len(spec.targets) != len(known) or (len(known) > 1 and spec.targets != tuple(known)):
+        raise DataError(
+            f"the checkpoint predicts {', '.join(known) if len(known) > 1 else 'one target'}; the dataset has the "
+            f"expression columns {', '.join(spec.targets)}",
+            where=f"{spec.path}: expression",
+            expected=f"columns: [{', '.join(known)}]" if len(known) > 1 else "column: NAME",
+        )
+
+
 def chosen_tracks(
     known: Sequence[str], spec: DatasetSpec, wanted: Sequence[str] | None, has_contacts: bool
 ) -> tuple[list[str], list[str]]:
@@ -147,6 +169,8 @@ class Fitted:
     seen : SeenGenes
     missing : str
         What a base without a value in a track was: ``zero``, ``nan`` or ``error``.
+    target_names : tuple of str (G,)
+        Expression columns; one alone has no name.
     """
 
     transform: TargetTransform
@@ -156,6 +180,7 @@ class Fitted:
     rows: str
     seen: SeenGenes
     missing: Missing = "zero"
+    target_names: tuple[str, ...] = ("",)
 
     def state(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
@@ -168,6 +193,7 @@ class Fitted:
             "rows": self.rows,
             "seen": self.seen.state(),
             "missing": self.missing,
+            "target_names": list(self.target_names),
         }
 
     @classmethod
@@ -189,6 +215,7 @@ class Fitted:
                 str(state["rows"]),
                 SeenGenes.from_state(state["seen"]),
                 state.get("missing", "zero"),
+                tuple(state.get("target_names", ("",))),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
@@ -208,6 +235,7 @@ class Fitted:
             See :func:`chosen_tracks`, :func:`require_transform` and :meth:`CovariateScale.require_in`.
         """
         require_transform(self.transform, spec)
+        require_targets(self.target_names, spec)
         names, notes = chosen_tracks(self.tracks, spec, tracks, has_contacts)
         notes += self.covariates.require_in(spec)
         if window_bp != self.window_bp:
@@ -226,7 +254,7 @@ class Fitted:
         differing = []
         if "seen" in state:
             other = Fitted.from_state(state)
-            names = ("tracks", "covariates", "window_bp", "rows")
+            names = ("tracks", "covariates", "window_bp", "rows", "target_names")
             differing = [name for name in names if getattr(self, name) != getattr(other, name)]
             differing += [] if self.seen.frame.equals(other.seen.frame) else ["training and validation genes"]
         if TargetTransform.from_state(state["transform"]) != self.transform:

@@ -29,8 +29,8 @@ class DataStatistics:
         Quantiles of the binned signal of each track, missing values and blacklisted bins left out.
     levels : float32 array (Q,)
         Their levels, rising from 0 to 1.
-    target_mean, target_std : float
-        Of the transformed expression.
+    target_mean, target_std : float or tuple of float (G,)
+        Of the transformed expression; of each of several targets.
     num_train : int
         Training genes.
     sample : SequenceBatch, optional
@@ -44,8 +44,8 @@ class DataStatistics:
     track_names: tuple[str, ...]
     signal_quantiles: NDArray[np.float32]
     levels: NDArray[np.float32]
-    target_mean: float
-    target_std: float
+    target_mean: float | tuple[float, ...]
+    target_std: float | tuple[float, ...]
     num_train: int
     sample: SequenceBatch | None = None
     covariates: tuple[str, ...] = ()
@@ -86,13 +86,14 @@ def collect_statistics(dataset: WindowDataset, seed: int = 0, covariates: tuple[
         values = values[np.isfinite(values)]
         if values.size:
             quantiles[track] = np.quantile(values.astype(np.float64), LEVELS.astype(np.float64))
-    target = dataset.target
+    columns = dataset.target.T.copy()
+    means, stds = ([float(figure(column)) for column in columns] for figure in (np.mean, np.std))
     return DataStatistics(
         names,
         quantiles,
         LEVELS.copy(),
-        float(target.mean()),
-        float(target.std()),
+        means[0] if len(means) == 1 else tuple(means),
+        stds[0] if len(stds) == 1 else tuple(stds),
         num_train=len(dataset),
         sample=collate(windows) if windows else None,
         covariates=covariates,

@@ -31,7 +31,7 @@ def test_everything_is_resolved(shared_tiny_dataset: Path) -> None:
     assert spec.folder == folder
     assert (spec.name, spec.assembly, spec.transform, spec.missing) == ("tiny", "tiny1", "log2p1", "zero")
     assert spec.tracks == {"ATAC": folder / "atac.bw", "H3K27ac": folder / "h3k27ac.bw"}
-    assert (spec.expression, spec.expression_unit, spec.covariates) == ("TPM", "TPM", ("half_life",))
+    assert (spec.targets, spec.expression_unit, spec.covariates) == (("TPM",), "TPM", ("half_life",))
     assert spec.splits.val == ("chr5",)
     assert all(path.is_file() for path in spec.files())
     assert len(spec.files()) == 7
