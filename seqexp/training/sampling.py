@@ -11,7 +11,7 @@ from seqexp.training.run import Run
 NUM_SAMPLES = 50
 
 
-def sample_run(run: Run, num_samples: int = NUM_SAMPLES, seed: int = 0) -> dict[str, float]:
+def score_samples(run: Run, num_samples: int = NUM_SAMPLES, seed: int = 0) -> dict[str, float]:
     """Sample every test row of a run and score the samples; nothing for a network without :class:`Samples`.
 
     Parameters

@@ -76,7 +76,11 @@ def test_trains_and_validates(run_dir: Path) -> None:
 def test_gets_its_metrics_and_its_report(run_dir: Path) -> None:
     metrics = json.loads((run_dir / "metrics.json").read_text())
     assert np.isfinite([metrics["test_pearson"], metrics["best_baseline_pearson"]]).all()
-    assert "Denoiser" in (run_dir / "report.html").read_text()
+    assert 0 <= metrics["sample_coverage_90"] <= 1
+    assert metrics["sample_crps"] > 0
+    page = (run_dir / "report.html").read_text()
+    for words in ("Denoiser", "Samples of the distribution", "inside the 90 % interval"):
+        assert words in page
 
 
 def test_resumes_bit_for_bit(config: Path, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,3 +124,23 @@ def test_predicts_by_command(run_dir: Path, tmp_path: Path) -> None:
     command = ["predict", "--run-dir", str(run_dir), "--output", str(out), "--allow-classes", "denoiser"]
     assert main(command) == 0
     assert len(out.read_text().splitlines()) == 61
+
+
+def test_samples_of_genes_that_are_asked_for(run_dir: Path, tmp_path: Path) -> None:
+    with open(run_dir / "predictions.tsv", newline="") as handle:
+        genes = [row["gene_id"] for row in csv.DictReader(handle, delimiter="\t")][:2]
+    command = [
+        "predict",
+        "--run-dir",
+        str(run_dir),
+        "--genes",
+        *genes,
+        "--samples",
+        "4",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main([*command, "--out", str(tmp_path / "out"), "--allow-classes", "denoiser"]) == 0
+    with np.load(tmp_path / "out" / "samples.npz") as saved:
+        assert saved["samples"].shape == (4, 2, 1)
+        assert saved["samples"].std(0).min() > 0

@@ -21,7 +21,7 @@ from seqexp.loading.seen import require_unseen
 from seqexp.objectives.model_table import ModelTable
 from seqexp.training.predict import write_predictions
 from seqexp.training.run import Run
-from seqexp.training.sampling import sample_run
+from seqexp.training.sampling import score_samples
 
 
 def evaluate_run(run: Run, data: SequenceData, settings: FinishSettings) -> RunResults:
@@ -56,7 +56,7 @@ def evaluate_run(run: Run, data: SequenceData, settings: FinishSettings) -> RunR
     metrics: dict[str, Any] = {"seed": run.record.get("seed"), **accuracy(collected)}
     metrics["num_test_seen"] = data.num_test_seen
     table = beside_baselines(collected, beside)
-    metrics |= table.metrics | sample_run(run)
+    metrics |= table.metrics | score_samples(run)
     elements = (
         examine_elements(run, data, collected, folder, settings=settings) if collected.masks is not None else None
     )

@@ -25,7 +25,7 @@ from seqexp.objectives.contracts import MapsPixels
 from seqexp.objectives.model_table import ModelTable
 from seqexp.training.predict import predict_run, write_predictions
 from seqexp.training.run import Run
-from seqexp.training.sampling import sample_run
+from seqexp.training.sampling import score_samples
 
 _NUM_DRAWN, _NUM_LISTED = 4, 10
 
@@ -59,7 +59,7 @@ def evaluate_tissue(run: Run, data: SpotData, beside: tuple[Path, ...] = ()) -> 
     models = beside_baselines(data, named)
     metrics: dict[str, Any] = {"seed": run.record.get("seed"), "split": data.split, **accuracy(predicted)}
     metrics |= {**models.metrics, **pooled_metrics(data, named), "num_test_seen": data.num_test_seen}
-    metrics |= retrieval(run.network, data) | sample_run(run)
+    metrics |= retrieval(run.network, data) | score_samples(run)
     truth, of_effects = truth_table(data, named) or (None, {})
     metrics |= of_effects
     write_json(run.folder / "metrics.json", metrics)
