@@ -56,6 +56,7 @@ def test_chromosomes_are_renamed_and_packed_with_bgzip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b">V\nAC\n", "'V' has no new name"), (gzip.compress(FASTA.encode())[:-12], "cannot read the FASTA")],
+    ids=["unknown", "cut"],
 )
 def test_a_fasta_that_cannot_be_renamed(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "in.fa").write_bytes(content)
