@@ -22,9 +22,10 @@ from seqexp.dna.genome.regions import IntervalIndex
 from seqexp.dna.genome.splits import SPLITS, LeakReport, assign, check_leaks
 from seqexp.dna.loaders.augment import Augmentation
 from seqexp.dna.loaders.contacts import open_contacts
-from seqexp.dna.loaders.fitted import CovariateScale, Fitted, names_of, row_identity
+from seqexp.dna.loaders.described import by_target, described_gene
+from seqexp.dna.loaders.fitted import CovariateScale, Fitted, row_identity
 from seqexp.dna.loaders.seen_genes import SeenGenes
-from seqexp.dna.loaders.settings import check_settings, limited
+from seqexp.dna.loaders.settings import check_settings, limited, sizes
 from seqexp.dna.loaders.sources import FileSource, WindowSource
 from seqexp.dna.loaders.statistics import DataStatistics, collect_statistics
 from seqexp.dna.loaders.store import StoreSource
@@ -147,8 +148,6 @@ class SequenceData(pl.LightningDataModule):
         """Length of a window."""
         return self.upstream_bp + self.downstream_bp
 
-    # -- hooks of Lightning --------------------------------------------------------------------------------------------
-
     def prepare_data(self) -> None:
         """Write the store, in one process only."""
         if self.source == "store":
@@ -231,12 +230,7 @@ class SequenceData(pl.LightningDataModule):
 
     def facts(self) -> dict[str, int]:
         """Sizes that a network is built for; reads the description alone."""
-        spec = load_dataset(described(self.path, "dataset.yaml"))
-        tracks = spec.tracks if self.tracks is None else self.tracks
-        sizes = {"num_tracks": len(tracks), "num_contacts": int(self.contacts), "num_covariates": len(spec.covariates)}
-        return {**sizes, "num_targets": len(spec.targets), "window_bp": self.window_bp}
-
-    # -- what others ask -----------------------------------------------------------------------------------------------
+        return sizes(load_dataset(described(self.path, "dataset.yaml")), self)
 
     def dataset(self, split: str, is_augmented: bool = False) -> WindowDataset:
         """Windows of a split.
@@ -273,19 +267,13 @@ class SequenceData(pl.LightningDataModule):
 
     def describe(self, index: int) -> dict[str, Any]:
         """Who a row is: gene_id, …, split, expression, target; for a checkpoint ``seen``: train, val or no."""
-        window, row = self.interval(index), self.genes.frame.iloc[index]
-        target = self.transform.forward(self._expression[[index]])[0]
+        labels = {"split": self.labels} if self._seen is None else {"split": self.labels, "seen": self._seen}
+        expression = self._expression[index]
         return {
-            "gene_id": row["gene_id"],
-            "gene_name": row["gene_name"],
-            "chrom": window.chrom,
-            "start": window.start,
-            "end": window.end,
-            "strand": window.strand,
-            "split": str(self.labels[index]),
-            **({} if self._seen is None else {"seen": str(self._seen[index])}),
-            **dict(zip(names_of("expression", self.target_names), self._expression[index].tolist(), strict=True)),
-            **dict(zip(names_of("target", self.target_names), target.tolist(), strict=True)),
+            **described_gene(self.interval(index), self.genes.frame.iloc[index]),
+            **{name: str(values[index]) for name, values in labels.items()},
+            **by_target("expression", self.target_names, expression),
+            **by_target("target", self.target_names, self.transform.forward(expression[None])[0]),
         }
 
     @cached_property
@@ -301,7 +289,7 @@ class SequenceData(pl.LightningDataModule):
     @property
     def scored_targets(self) -> tuple[str, ...]:
         """Targets that metrics name one by one."""
-        return self.spec.targets if len(self.spec.targets) > 1 else ()
+        return tuple(name for name in self.target_names if name)
 
     def fingerprint(self) -> str:
         """Identity of the input files and their description; reads every file once."""
@@ -316,8 +304,6 @@ class SequenceData(pl.LightningDataModule):
     def _fingerprint(self) -> str:
         return self.spec.fingerprint()
 
-    # -- inside --------------------------------------------------------------------------------------------------------
-
     def _store_path(self, spec: DatasetSpec) -> Path:
         return Path(self.store_folder) if self.store_folder is not None else spec.folder / "store"
 
@@ -326,9 +312,7 @@ class SequenceData(pl.LightningDataModule):
         shift_bp = self.augmentation.max_shift_bp
         self._wide = windows = self.genes.windows(self.upstream_bp + shift_bp, self.downstream_bp + shift_bp)
         self.labels = assign(self.genes, windows, self.spec.splits)
-        of_train = [limit for limit in (self.max_genes, self.max_train_genes) if limit is not None]
-        limits = {"train": min(of_train, default=None), "val": self.max_genes, "test": self.max_genes}
-        self.labels = limited(self.labels, limits, self.seed)
+        self.labels = limited(self.labels, self.max_genes, self.max_train_genes, self.seed)
         self.leak_report = check_leaks(self.genes, windows, self.labels)
         if self._known is not None:
             self._seen = self._known.seen.among(self.genes, self.genes.windows(*self._window[:2]), self._reference)

@@ -91,11 +91,6 @@ def require_transform(transform: TargetTransform, spec: DatasetSpec) -> None:
         )
 
 
-def names_of(kind: str, target_names: Sequence[str]) -> list[str]:
-    """Names of columns, such as ``expression``, or ``expression_NAME`` for each of several targets."""
-    return [f"{kind}_{name}" if name else kind for name in target_names]
-
-
 def require_targets(known: Sequence[str], spec: DatasetSpec) -> None:
     """Check that a dataset has the expression columns of a checkpoint; one alone may have any name.
 

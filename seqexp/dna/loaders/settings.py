@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from seqexp.core.errors import ConfigError
 from seqexp.core.seeds import sample_seed
+from seqexp.dna.genome.dataset import DatasetSpec
 from seqexp.dna.loaders.augment import Augmentation
 
 
@@ -24,6 +24,7 @@ class WindowSettings(Protocol):
     augmentation: Augmentation
     tracks: list[str] | None
     source: str
+    contacts: bool
 
     @property
     def window_bp(self) -> int:
@@ -63,14 +64,29 @@ def check_settings(data: WindowSettings) -> None:
         raise ConfigError(f"source: {data.source!r}", expected="files or store")
 
 
+def sizes(spec: DatasetSpec, data: WindowSettings) -> dict[str, int]:
+    """What a network for such data is built for: numbers of signals, covariates and targets, length of a window."""
+    return {
+        "num_tracks": len(spec.tracks if data.tracks is None else data.tracks),
+        "num_contacts": int(data.contacts),
+        "num_covariates": len(spec.covariates),
+        "num_targets": len(spec.targets),
+        "window_bp": data.window_bp,
+    }
+
+
 def require_window(upstream_bp: int, downstream_bp: int) -> None:
     """Refuse windows that hold no TSS."""
     _require_at_least("upstream_bp", upstream_bp, 0)
     _require_at_least("downstream_bp", downstream_bp, 1)
 
 
-def limited(labels: NDArray[np.str_], limits: Mapping[str, int | None], seed: int) -> NDArray[np.str_]:
-    """Labels (G,) of which at most ``limits`` of each split stay, chosen by seed; the others become ``none``."""
+def limited(
+    labels: NDArray[np.str_], max_genes: int | None, max_train_genes: int | None, seed: int
+) -> NDArray[np.str_]:
+    """Labels (G,) of which at most so many of each split stay, chosen by seed; the others become ``none``."""
+    of_train = min((limit for limit in (max_genes, max_train_genes) if limit is not None), default=None)
+    limits = {"train": of_train, "val": max_genes, "test": max_genes}
     out = labels.copy()
     for number, (split, most) in enumerate(limits.items()):
         if most is not None:
