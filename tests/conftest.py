@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ from seqexp.core.classes import allow_classes
 
 # One thread, as in the processes that tests start: sums are split by threads, and their last digits with them.
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """What modules and thousands of tests hold stays: without it the garbage collector walks it over and over."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -26,7 +26,7 @@ def _check(numbers: list[int], folder: Path, is_apart: bool) -> None:
 
 
 def test_a_sample(tmp_path: Path) -> None:
-    _check(sample(200), tmp_path, is_apart=False)
+    _check(sample(130), tmp_path, is_apart=False)
 
 
 @pytest.mark.slow
