@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from seqexp.core.yaml import dump_yaml
@@ -94,6 +95,17 @@ def lacking(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory)
     """A run whose training data had missing signals."""
     folder, changes = tmp_path_factory.mktemp("lacking"), ("missing: zero", "missing: nan")
     return train(folder, shared_tiny_dataset, READER, changes)
+
+
+@pytest.fixture(scope="session")
+def two_targets(shared_tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on two expression columns, each with a scale of its own."""
+    source = tmp_path_factory.mktemp("two")
+    shutil.copytree(shared_tiny_dataset.parent, source / "data")
+    genes = pd.read_csv(source / "data" / "genes.tsv", sep="\t")
+    genes.assign(LIVER=genes["TPM"] ** 1.5 + 3).to_csv(source / "data" / "genes.tsv", sep="\t", index=False)
+    changes = ("{column: TPM, unit: TPM}\ntransform: log2p1", "{columns: [TPM, LIVER]}\ntransform: log2p1-standardized")
+    return train(tmp_path_factory.mktemp("two-targets"), source / "data" / "dataset.yaml", READER, changes)
 
 
 @pytest.fixture

@@ -97,3 +97,14 @@ def test_several_targets_have_columns_of_their_own(reading: Path) -> None:
         assert table[f"prediction_{names[1]}"].tolist() == [2.0, 4.0]
         assert table[f"prediction_raw_{names[0]}"].tolist() == [1.0, 7.0]
         assert table[f"sample_sd_{names[0]}"].tolist() == [0.0, 0.0]
+
+
+def test_a_run_on_two_cell_types_says_which_is_which(two_targets: Path) -> None:
+    model = seqexp.load(two_targets)
+    own = model.predict().set_index("gene_id").loc[["G003", "G050"]]
+    table = model.predict(["G003", "G050"])
+    for name in ("TPM", "LIVER"):
+        np.testing.assert_allclose(table[f"prediction_{name}"], own[f"prediction_{name}"], rtol=1e-5)
+        raw = 2 ** own[f"prediction_{name}"].to_numpy(float) - 1
+        np.testing.assert_allclose(table[f"prediction_raw_{name}"], raw, rtol=1e-4, atol=1e-5)
+    assert "LIVER: predicted" in model.plot("G003").axes[0].get_title(loc="left")
