@@ -97,6 +97,11 @@ def reader(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
 @pytest.mark.parametrize("path", [README, *TUTORIALS], ids=lambda path: path.stem)
 def test_page_does_what_it_says(reader: Reader, path: Path) -> None:
     reader.follow(path.read_text(), path.name)
+    if path == README:  # its table of a run folder
+        rows = re.findall(r"^\| (`[\w./]+`(?:, `[\w./]+`)*) \|", path.read_text().split("then holds:")[1], re.MULTILINE)
+        named = [name for row in rows for name in re.findall(r"`([^`]+)`", row) if "." in name or name.endswith("/")]
+        assert len(named) > 10
+        assert [name for name in named if not Path("runs/my_cells", name).exists()] == []
 
 
 def test_readme_without_tracks(reader: Reader) -> None:

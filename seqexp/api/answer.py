@@ -122,7 +122,7 @@ def loader(run: Run, given: Given, rows: NDArray[np.int64] | None = None) -> Dat
     """Batches of the windows, or of some of them, in their order."""
     data: Any = run.datamodule
     dataset = given.dataset if rows is None else Subset(given.dataset, rows.tolist())
-    return DataLoader(dataset, data.batch_size, num_workers=data.num_workers, collate_fn=collate)
+    return DataLoader(dataset, batch_size=data.batch_size, num_workers=data.num_workers, collate_fn=collate)
 
 
 def mask_set(given: Given, values: NDArray[np.float32]) -> BinScores:

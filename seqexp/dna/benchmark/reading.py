@@ -56,7 +56,7 @@ def masked_predictions(
     place = {int(row): number for number, row in enumerate(frame.index)}
     dataset = run.datamodule.dataset("test")
     chosen = np.sort(np.random.default_rng(0).permutation(len(dataset))[:most])
-    loader = DataLoader(Subset(dataset, chosen.tolist()), run.datamodule.batch_size, collate_fn=collate)
+    loader = DataLoader(Subset(dataset, chosen.tolist()), batch_size=run.datamodule.batch_size, collate_fn=collate)
     predicted, target = [], []
     run.network.eval()
     with torch.inference_mode():

@@ -201,7 +201,7 @@ class SequenceData(pl.LightningDataModule):
         """Some training windows, drawn once and never augmented: on what a budget of bases is held."""
         dataset = self.dataset("train")
         rows = np.random.default_rng(sample_seed(self.seed, 0, len(SPLITS))).permutation(len(dataset))[:MEMORY_WINDOWS]
-        return DataLoader(Subset(dataset, rows.tolist()), self.batch_size, collate_fn=whole_batch)
+        return DataLoader(Subset(dataset, rows.tolist()), batch_size=self.batch_size, collate_fn=whole_batch)
 
     def predict_dataloader(self) -> DataLoader:
         """Windows of every labelled gene, never augmented."""

@@ -193,7 +193,7 @@ class SpotData(pl.LightningDataModule):
     def memory_dataloader(self) -> DataLoader:
         """Training spots in their own order and as they are: what models that answer by retrieval remember."""
         dataset = SpotDataset(self, self.fold.rows("train"), self._targets, False)
-        return DataLoader(dataset, self.batch_size, collate_fn=whole_batch)
+        return DataLoader(dataset, batch_size=self.batch_size, collate_fn=whole_batch)
 
     def val_dataloader(self) -> DataLoader:
         """Validation spots in the order of the spot table."""
