@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+import seqexp
 from seqexp.api.finish import WINGS
 from seqexp.cli.main import main
 from seqexp.dna.loaders.data import SequenceData
@@ -58,6 +59,8 @@ def reachable(room: str) -> set[str]:
 
 REACHABLE = {room: reachable(room) for room in rules.ALLOWED}
 
+INSTALLED = Path(seqexp.__file__).parent  # not the checkout, where the package was installed from it
+
 
 def climbs(caller: str, callee: str) -> bool:
     """Whether a call from one room to another goes up."""
@@ -93,8 +96,8 @@ class Flow:
         """Room of the function that runs in a frame; None outside seqexp."""
         path = frame.f_code.co_filename
         if path not in self._rooms:
-            inside = path.startswith(str(rules.PACKAGE)) and path.endswith(".py")
-            self._rooms[path] = rules.room_of(rules.name_of(Path(path))) if inside else None
+            inside = path.startswith(str(INSTALLED)) and path.endswith(".py")
+            self._rooms[path] = rules.room_of(_module(path)) if inside else None
         return self._rooms[path]
 
 
@@ -104,8 +107,12 @@ def is_promised(frame: FrameType) -> bool:
     return code.co_name in CONTRACT and code.co_varnames[:1] == ("self",)
 
 
+def _module(path: str) -> str:
+    return rules.name_of(rules.PACKAGE / Path(path).relative_to(INSTALLED))
+
+
 def _named(frame: FrameType) -> str:
-    module = rules.name_of(Path(frame.f_code.co_filename))
+    module = _module(frame.f_code.co_filename)
     return f"{module}:{getattr(frame.f_code, 'co_qualname', frame.f_code.co_name)}"
 
 
