@@ -52,6 +52,7 @@ def test_her2st_spots_are_those_of_the_files(her2st: SlideSet, mirror: Path) -> 
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*decompression bomb")  # Pillow, asked by the test itself, warns of large images
 def test_her2st_patches_are_those_of_the_images(her2st: SlideSet, mirror: Path) -> None:
     slide, spots = her2st.slides["C2"], her2st.spots.take(her2st.spots.rows_of("C2"))
     row = spots.frame.iloc[40]
