@@ -15,7 +15,7 @@ from seqexp.api.request import Given
 from seqexp.core.errors import ConfigError, DataError
 from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.loaders.batch import collate
-from seqexp.objectives.contracts import Samples
+from seqexp.objectives.contracts import KnowsRows, Samples
 from seqexp.objectives.transforms import TargetTransform
 from seqexp.training.asking import ask
 from seqexp.training.run import Run
@@ -102,7 +102,7 @@ def require_able(run: Run, num_samples: int) -> None:
     ConfigError
     """
     network = run.network
-    if getattr(network, "knows_rows", False):
+    if isinstance(network, KnowsRows) and network.knows_rows:
         raise ConfigError(
             f"{type(network).__name__} was given a mask per row of the gene table it was trained on",
             where=run.folder,

@@ -72,9 +72,10 @@ def _finish(folder: Path, settings: FinishSettings) -> dict[str, Any]:
 
 def summary(metrics: dict[str, Any]) -> str:
     """The few lines printed at the end: accuracy beside its baselines, elements beside peaks and signals."""
-    rows = [("test Pearson", "test_pearson"), ("best naive baseline", "best_baseline_pearson")]
+    lead = ("lead over that baseline", "lead_over_baseline")
+    rows = [("test Pearson", "test_pearson"), ("best naive baseline", "best_baseline_pearson"), lead]
     if "test_pcc_mean" in metrics:
-        rows = [("mean r over genes", "test_pcc_mean"), ("best naive baseline", "best_baseline_pcc_mean")]
+        rows = [("mean r over genes", "test_pcc_mean"), ("best naive baseline", "best_baseline_pcc_mean"), lead]
         rows += [("same, spots shuffled", "shuffled_pcc_mean")]
     rows += [("AUPRC of elements", "elements_auprc"), ("AUPRC of the best signal", "signal_auprc")]
     for kind, name in (("macs3", "MACS3 peaks"), ("threshold", "the threshold"), ("peaks", "the peaks given")):

@@ -14,6 +14,7 @@ from seqexp.core.errors import ConfigError
 from seqexp.dna.elements.bin_scores import BinScores
 from seqexp.dna.elements.calling import call_elements
 from seqexp.dna.evaluation.results import GeneView, Spans
+from seqexp.dna.evaluation.views import spans_in
 from seqexp.dna.genome.gene_files import GeneColumns
 from seqexp.dna.genome.gene_models import GeneModel, genes_in
 from seqexp.dna.genome.interval import Interval
@@ -34,19 +35,7 @@ def plot_window(
     genes: str | Path | None = None,
     budget_fraction: float = 0.1,
 ) -> Figure:
-    """Draw one window: tracks, mask, elements, peaks and genes.
-
-    Parameters
-    ----------
-    run : Run
-    given : Given
-        One window.
-    peaks : path or DataFrame, optional
-        By default the first set of peaks of the data set.
-    genes : path, optional
-        Gene file; by default that of the data set.
-    budget_fraction : float
-        Share of the window kept as elements.
+    """Draw one window, for :meth:`seqexp.api.dna_model.DnaModel.plot`, which says what the settings are.
 
     Raises
     ------
@@ -72,7 +61,7 @@ def plot_window(
             signals={name: values for name, values in tracks.items() if np.isfinite(values).any()},
             mask=None if found.masks is None else found.masks.values[0],
             elements=_elements(found.masks, window, budget_fraction),
-            peaks=_inside(table, window),
+            peaks=spans_in(table, window.chrom, window.start, window.end),
             peaks_label=label,
             genes=_genes(given, window, genes),
             gene_id=str(row["id"]),
@@ -91,7 +80,8 @@ def _title(row: pd.Series, targets: tuple[str, ...]) -> str:
 def _elements(masks: BinScores | None, window: Interval, budget_fraction: float) -> Spans:
     if masks is None:
         return []
-    return _inside(call_elements(masks, budget_bp=int(budget_fraction * masks.values.size * masks.bin_bp)), window)
+    found = call_elements(masks, budget_bp=int(budget_fraction * masks.values.size * masks.bin_bp))
+    return spans_in(found, window.chrom, window.start, window.end)
 
 
 def _peaks(given: Given, peaks: str | Path | pd.DataFrame | None) -> tuple[str, pd.DataFrame | None]:
@@ -110,11 +100,3 @@ def _genes(given: Given, window: Interval, genes: str | Path | None) -> tuple[Ge
     if genes is not None:
         return genes_in(Path(genes), GeneColumns(), [window])[0]
     return () if given.spec is None else genes_in(given.spec.genes, given.spec.columns, [window])[0]
-
-
-def _inside(table: pd.DataFrame | None, window: Interval) -> Spans:
-    if table is None:
-        return []
-    hit = table[(table["chrom"] == window.chrom) & (table["end"] > window.start) & (table["start"] < window.end)]
-    places = zip(hit["start"].astype(int), hit["end"].astype(int))
-    return [(max(start, window.start), min(end, window.end)) for start, end in places]

@@ -19,7 +19,8 @@ _STUB = 0.02  # arrow of a gene of which the TSS alone is known, as a share of t
 def lanes_of(view: GeneView) -> tuple[list[tuple[GeneModel, int]], int]:
     """Genes with the lane each is drawn in, so that neither bodies nor names meet, and the number of lanes.
 
-    The gene that is shown comes first; genes that find no place in :data:`MOST_LANES` lanes are left out.
+    The gene that is shown comes first; genes that find no place in :data:`MOST_LANES` lanes are left out,
+    and :func:`draw_genes` says how many.
     """
     width = view.end - view.start
     ordered = sorted(view.genes, key=lambda gene: (gene.gene_id != view.gene_id, gene.start))
@@ -57,6 +58,9 @@ def draw_genes(axis: Axes, view: GeneView) -> None:
         axis.text(*place, gene.name, fontsize=7, color="#333333", va="top", weight=weight, clip_on=True)
     axis.set(ylim=(-num_lanes + 0.1, 0.5), yticks=[])
     axis.spines["left"].set_visible(False)
+    if len(placed) < len(view.genes):
+        told = f"{len(view.genes) - len(placed)} more genes find no place here"
+        axis.text(0.998, 0.02, told, transform=axis.transAxes, fontsize=7, color="#333333", ha="right", va="bottom")
 
 
 def _extent(gene: GeneModel, width: int) -> tuple[float, float]:

@@ -70,10 +70,10 @@ def make_views(
                 tss=int(masks.tss()[row]),
                 signals={name: collected.signals[row][:, t] for t, name in enumerate(data.statistics.track_names)},
                 mask=masks.values[row],
-                elements=_spans(own, *place),
-                peaks=_spans(None if results.peaks is None else results.peaks.table, *place),
+                elements=spans_in(own, *place),
+                peaks=spans_in(None if results.peaks is None else results.peaks.table, *place),
                 peaks_label="peaks" if results.peaks is None else results.peaks.label,
-                truth=None if truth is None else _spans(truth[truth["gene_id"] == gene["gene_id"]], *place),
+                truth=None if truth is None else spans_in(truth[truth["gene_id"] == gene["gene_id"]], *place),
                 genes=genes,
                 gene_id=str(gene["gene_id"]),
                 why=chosen[row],
@@ -93,7 +93,8 @@ def _title(gene: pd.Series, collected: Collected, row: int) -> str:
     return f"{name} ({gene['split']})  {'; '.join(told[:_MOST_TARGETS])}{more} {gene['unit']}"
 
 
-def _spans(frame: pd.DataFrame | None, chrom: str, start: int, end: int) -> Spans:
+def spans_in(frame: pd.DataFrame | None, chrom: str, start: int, end: int) -> Spans:
+    """What lies of a table of intervals in a window, cut off at its ends; nothing without a table."""
     if frame is None:
         return []
     hit = frame[(frame["chrom"] == chrom) & (frame["end"] > start) & (frame["start"] < end)]
