@@ -80,7 +80,7 @@ def element_shapes(shapes: pd.DataFrame) -> Figure:
         left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if longest < 20 * shortest else (1, 3)))
         left.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         left.minorticks_off()
-        right.set(xlabel="distance from the TSS (bp), upstream negative", title="Distance from the TSS")
+        right.set(xlabel="from the TSS (bp), upstream below 0", title="Distance from the TSS")
         right.xaxis.set_major_formatter(lambda x, _: f"{int(x):,}")
         right.locator_params(axis="x", nbins=5)
         right.legend()
